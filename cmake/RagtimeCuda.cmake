@@ -1,0 +1,26 @@
+# Decides whether CUDA is on, and says so in one line.
+
+set(RAGTIME_CUDA_ENABLED OFF)
+if(NOT RAGTIME_CUDA MATCHES "^(AUTO|ON|OFF)$")
+  message(FATAL_ERROR "RAGTIME_CUDA is \"${RAGTIME_CUDA}\": expected AUTO, ON or OFF")
+endif()
+if(RAGTIME_CUDA STREQUAL "OFF")
+  message(STATUS "RAGTIME_CUDA: off, as asked")
+else()
+  include(CheckLanguage)
+  check_language(CUDA)
+  if(CMAKE_CUDA_COMPILER)
+    if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
+      set(CMAKE_CUDA_ARCHITECTURES 90)
+    endif()
+    enable_language(CUDA)
+    set(RAGTIME_CUDA_ENABLED ON)
+    message(STATUS "RAGTIME_CUDA: on, nvcc ${CMAKE_CUDA_COMPILER_VERSION} "
+                   "(this version uses it for benchmarks/device_probe; operations run on the CPU)")
+  elseif(RAGTIME_CUDA STREQUAL "ON")
+    message(FATAL_ERROR "RAGTIME_CUDA is ON, but no nvcc was found: install the CUDA Toolkit, put nvcc on PATH or set "
+                        "CMAKE_CUDA_COMPILER")
+  else()
+    message(STATUS "RAGTIME_CUDA: off, no nvcc found")
+  endif()
+endif()

@@ -1,0 +1,46 @@
+#include "ragtime/status.hpp"
+
+#include "host/core/check.hpp"
+
+namespace ragtime {
+namespace {
+
+const char* explain(Fault fault) {
+  switch (fault) {
+    case Fault::code_out_of_range:
+      return "a code is outside the vocabulary, at codes index ";
+    case Fault::bad_code_weight:
+      return "a code weight is negative or not finite, at code_weights index ";
+    case Fault::label_out_of_range:
+      return "a label is not a class, at row ";
+    case Fault::bad_target:
+      return "a target is not finite or outside the range of its loss, at element ";
+    case Fault::bad_event_time:
+      return "an event time lies beyond the sequence's last visit, at sequence ";
+    case Fault::bad_offsets:
+      return "offsets decrease, at index ";
+  }
+  return "an unknown fault, at position ";
+}
+
+}  // namespace
+
+Status::Status(std::shared_ptr<Backend> backend)
+    : backend_(std::move(backend)), memory_(backend_, sizeof(std::uint64_t)) {
+  const std::uint64_t clear = no_fault;
+  backend_->copy(memory_.data(), &clear, sizeof(clear), CopyKind::to_device);
+  backend_->synchronize();
+}
+
+void Status::check(Stream stream) {
+  std::uint64_t word = no_fault;
+  backend_->copy(&word, memory_.data(), sizeof(word), CopyKind::to_host, stream);
+  backend_->synchronize(stream);
+  if (word == no_fault) return;
+  const std::uint64_t clear = no_fault;
+  backend_->copy(memory_.data(), &clear, sizeof(clear), CopyKind::to_device, stream);
+  backend_->synchronize(stream);
+  fail(ErrorCode::out_of_range, explain(static_cast<Fault>(word & 0xFF)), word >> 8);
+}
+
+}  // namespace ragtime

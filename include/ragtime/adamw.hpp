@@ -1,0 +1,62 @@
+#pragma once
+
+// AdamW (Loshchilov and Hutter 2019, as torch.optim.AdamW) with global gradient-norm clipping (as
+// torch.nn.utils.clip_grad_norm_), one pass over all parameters. A step whose gradient is not finite, or
+// taken while the status word is set, changes nothing and is counted.
+
+#include <memory>
+
+#include "ragtime/backend.hpp"
+
+namespace ragtime {
+
+struct AdamWDesc {
+  DType dtype = DType::f32;
+  std::int64_t parameters = 0;  // elements, exactly
+};
+
+struct AdamWOptions {
+  double learning_rate = 1e-3;
+  double beta1 = 0.9;
+  double beta2 = 0.999;
+  double epsilon = 1e-8;
+  double weight_decay = 0.01;
+  double clip_norm = 0;  // 0: no clipping
+};
+
+// Lives in device memory, zeroed at the start.
+struct AdamWState {
+  std::uint64_t step = 0;     // steps taken; also the dropout step
+  std::uint64_t skipped = 0;  // steps not taken
+  double gradient_norm = 0;   // of the last call, before clipping
+};
+
+struct AdamWArgs {
+  void* parameters = nullptr;             // [n]
+  const void* gradients = nullptr;        // [n]
+  void* first_moment = nullptr;           // [n]
+  void* second_moment = nullptr;          // [n]
+  AdamWState* state = nullptr;            // device
+  const std::uint64_t* status = nullptr;  // device status word or null
+  void* workspace = nullptr;
+};
+
+struct AdamWOperation;
+
+class AdamWPlan {
+ public:
+  AdamWPlan(std::shared_ptr<Backend> backend, const AdamWDesc& desc);
+  ~AdamWPlan();
+  AdamWPlan(AdamWPlan&&) noexcept;
+  AdamWPlan& operator=(AdamWPlan&&) noexcept;
+
+  std::size_t workspace_bytes() const;
+  void step(const AdamWOptions& options, const AdamWArgs& args, Stream stream = {}) const;
+
+ private:
+  AdamWDesc desc_;
+  std::shared_ptr<Backend> backend_;
+  std::unique_ptr<AdamWOperation> operation_;
+};
+
+}  // namespace ragtime

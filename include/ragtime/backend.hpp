@@ -1,0 +1,75 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "ragtime/types.hpp"
+
+namespace ragtime {
+
+class OperationFactory;  // host/ops/operations.hpp: what a backend implements
+
+enum class CopyKind : std::uint8_t { to_device, to_host, on_device };
+
+// A device and the operations it offers. Plans keep the backend alive.
+class Backend {
+ public:
+  virtual ~Backend() = default;
+
+  virtual DeviceType device() const = 0;
+  virtual std::string description() const = 0;  // one line for a person: processor or GPU, threads or memory
+
+  // Device memory. Throws Error(out_of_memory); the backend stays usable.
+  virtual void* allocate(std::size_t bytes) = 0;
+  virtual void deallocate(void* memory, std::size_t bytes) noexcept = 0;
+
+  virtual void copy(void* to, const void* from, std::size_t bytes, CopyKind kind, Stream stream = {}) = 0;
+  virtual void zero(void* memory, std::size_t bytes, Stream stream = {}) = 0;
+  virtual void synchronize(Stream stream = {}) = 0;
+
+  virtual const OperationFactory& operations() const = 0;
+};
+
+// `device` is "auto", "cpu" or "cuda"; auto takes CUDA when it is built in and a device answers.
+// Throws Error(unsupported) that says what is missing.
+std::shared_ptr<Backend> make_backend(std::string_view device = "auto");
+
+// Names of the backends compiled into this library: "cpu", and "cuda" where it was built with it.
+std::vector<std::string> backends_built();
+
+// Threads the CPU backend may use, process-wide. 0: RAGTIME_THREADS if set, else one per core. Results do not
+// depend on it.
+void set_cpu_threads(int threads);
+int cpu_threads();
+
+// Owning device memory. Empty after a move.
+class Buffer {
+ public:
+  Buffer() = default;
+  Buffer(std::shared_ptr<Backend> backend, std::size_t bytes);
+  ~Buffer();
+  Buffer(Buffer&& other) noexcept { swap(other); }
+  Buffer& operator=(Buffer&& other) noexcept {
+    Buffer(std::move(other)).swap(*this);
+    return *this;
+  }
+
+  void* data() const { return memory_; }
+  template <class T>
+  T* as() const {
+    return static_cast<T*>(memory_);
+  }
+  std::size_t bytes() const { return bytes_; }
+  void swap(Buffer& other) noexcept;
+
+ private:
+  std::shared_ptr<Backend> backend_;
+  void* memory_ = nullptr;
+  std::size_t bytes_ = 0;
+};
+
+}  // namespace ragtime

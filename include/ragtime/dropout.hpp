@@ -1,0 +1,39 @@
+#pragma once
+
+// Inverted dropout with counter-based masks (Philox4x32-10, Salmon et al. 2011): kept values are divided by 1
+// - p. The mask of an element depends on (seed, step, site, sequence id, t x width + unit) alone, so it is
+// recomputed in backward, never stored, and is the same in every batch and layout.
+
+#include <memory>
+
+#include "ragtime/backend.hpp"
+
+namespace ragtime {
+
+struct DropoutDesc {
+  DType dtype = DType::f32;
+  std::int64_t width = 0;
+  double probability = 0;     // in [0, 1)
+  bool per_sequence = false;  // x is [B, width] (t = 0) instead of ragged rows [N, width]
+  Capacity capacity;          // sequences, rows
+};
+
+struct DropoutOperation;
+
+class DropoutPlan {
+ public:
+  DropoutPlan(std::shared_ptr<Backend> backend, const DropoutDesc& desc);
+  ~DropoutPlan();
+  DropoutPlan(DropoutPlan&&) noexcept;
+  DropoutPlan& operator=(DropoutPlan&&) noexcept;
+
+  // Applies the mask: y = mask * x / (1 - p). Backward is the same call on gradients. x and y may be the same
+  // memory.
+  void run(const RaggedView& batch, const DropoutKey& key, const void* x, void* y, Stream stream = {}) const;
+
+ private:
+  std::shared_ptr<Backend> backend_;
+  std::unique_ptr<DropoutOperation> operation_;
+};
+
+}  // namespace ragtime

@@ -1,0 +1,40 @@
+#pragma once
+
+// The state each patient ends with, gathered from LSTM outputs: forward direction at the last row, reverse
+// direction at the first, side by side, patients in their original order. LstmForward::final_state gives it
+// without this pass; this operation is for outputs that come from elsewhere.
+
+#include <memory>
+
+#include "ragtime/backend.hpp"
+
+namespace ragtime {
+
+struct FinalStateDesc {
+  DType dtype = DType::f32;
+  std::int64_t width = 0;  // P, of one direction
+  bool bidirectional = false;
+  Capacity capacity;  // sequences, rows
+};
+
+struct FinalStateOperation;
+
+class FinalStatePlan {
+ public:
+  FinalStatePlan(std::shared_ptr<Backend> backend, const FinalStateDesc& desc);
+  ~FinalStatePlan();
+  FinalStatePlan(FinalStatePlan&&) noexcept;
+  FinalStatePlan& operator=(FinalStatePlan&&) noexcept;
+
+  // y [N, D*P] -> out [B, D*P]; sequences without rows get 0.
+  void forward(const RaggedView& batch, const void* y, void* out, Stream stream = {}) const;
+  // d_out [B, D*P] -> d_y [N, D*P], zero where nothing was gathered, or added to what is there.
+  void backward(const RaggedView& batch, const void* d_out, void* d_y, bool accumulate,
+                Stream stream = {}) const;
+
+ private:
+  std::shared_ptr<Backend> backend_;
+  std::unique_ptr<FinalStateOperation> operation_;
+};
+
+}  // namespace ragtime

@@ -1,0 +1,49 @@
+#pragma once
+
+// Conversions between the three layouts, forward and backward (the backward of a conversion is the conversion
+// back, with zeros where the padding was).
+
+#include <memory>
+
+#include "ragtime/backend.hpp"
+
+namespace ragtime {
+
+enum class Layout : std::uint8_t {
+  ragged,  // [N, W] row = visit_offsets[b] + t
+  packed,  // [N, W] PyTorch's PackedSequence.data: all rows of step t together, sequences in `order`
+  padded,  // [B, T_pad, W], batch first
+};
+
+const char* name_of(Layout layout);
+
+struct LayoutDesc {
+  DType dtype = DType::f32;
+  std::int64_t width = 0;  // W
+  Layout from = Layout::padded;
+  Layout to = Layout::ragged;
+  std::int64_t padded_steps = 0;  // T_pad, when one side is padded; at least the longest sequence
+  double padding_value = 0;       // written to padding when `to` is padded; padding is never read
+  Capacity capacity;              // sequences, rows, steps
+};
+
+struct LayoutOperation;
+
+class LayoutPlan {
+ public:
+  LayoutPlan(std::shared_ptr<Backend> backend, const LayoutDesc& desc);
+  ~LayoutPlan();
+  LayoutPlan(LayoutPlan&&) noexcept;
+  LayoutPlan& operator=(LayoutPlan&&) noexcept;
+
+  // from, to: device, in the layouts of the description.
+  void forward(const RaggedView& batch, const void* from, void* to, Stream stream = {}) const;
+  // d_to -> d_from. Gradients that arrive at padding are dropped; padding of d_from is set to 0.
+  void backward(const RaggedView& batch, const void* d_to, void* d_from, Stream stream = {}) const;
+
+ private:
+  std::shared_ptr<Backend> backend_;
+  std::unique_ptr<LayoutOperation> operation_;
+};
+
+}  // namespace ragtime

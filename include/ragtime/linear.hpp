@@ -1,0 +1,59 @@
+#pragma once
+
+// y = x W^T + b over rows, as nn.Linear. Batch invariant: a row's result does not depend on the other rows.
+
+#include <memory>
+
+#include "ragtime/backend.hpp"
+
+namespace ragtime {
+
+struct LinearDesc {
+  DType dtype = DType::f32;
+  std::int64_t rows = 0;  // capacity R
+  std::int64_t input_size = 0;
+  std::int64_t output_size = 0;
+  bool bias = true;
+};
+
+struct LinearForward {
+  const std::int32_t* rows = nullptr;  // [1] device: R in use
+  const void* x = nullptr;             // [R, input_size]
+  const void* weight = nullptr;        // [output_size, input_size]
+  const void* bias = nullptr;          // [output_size]
+  void* y = nullptr;                   // [R, output_size]
+  void* workspace = nullptr;
+};
+
+struct LinearBackward {
+  const std::int32_t* rows = nullptr;
+  const void* x = nullptr;
+  const void* weight = nullptr;
+  const void* d_y = nullptr;  // [R, output_size]
+  void* d_x = nullptr;        // [R, input_size] or null
+  void* d_weight = nullptr;   // [output_size, input_size] or null
+  void* d_bias = nullptr;     // [output_size] or null
+  bool accumulate = false;    // add to d_weight and d_bias
+  void* workspace = nullptr;
+};
+
+struct LinearOperation;
+
+class LinearPlan {
+ public:
+  LinearPlan(std::shared_ptr<Backend> backend, const LinearDesc& desc);
+  ~LinearPlan();
+  LinearPlan(LinearPlan&&) noexcept;
+  LinearPlan& operator=(LinearPlan&&) noexcept;
+
+  std::size_t workspace_bytes() const;
+  void forward(const LinearForward& args, Stream stream = {}) const;
+  void backward(const LinearBackward& args, Stream stream = {}) const;
+
+ private:
+  LinearDesc desc_;
+  std::shared_ptr<Backend> backend_;
+  std::unique_ptr<LinearOperation> operation_;
+};
+
+}  // namespace ragtime

@@ -1,0 +1,111 @@
+#pragma once
+
+// LSTM over ragged rows, the recurrence of Hochreiter and Schmidhuber (1997) with forget gates as PyTorch
+// writes it:
+//   i, f, o = sigmoid(W_ih x_t + b_ih + W_hh h_{t-1} + b_hh),  g = tanh(the same)      gate order i, f, g, o
+//   c_t = f c_{t-1} + i g,   h_t = o tanh(c_t),   with projection h_t = W_hr (o tanh(c_t))
+// Every sequence runs over exactly its own rows.
+
+#include <memory>
+#include <vector>
+
+#include "ragtime/backend.hpp"
+
+namespace ragtime {
+
+struct LstmDesc {
+  DType dtype = DType::f32;
+  std::int64_t input_size = 0;
+  std::int64_t hidden_size = 0;  // H
+  std::int64_t num_layers = 1;   // L
+  bool bidirectional = false;    // D = 2
+  bool bias = true;
+  std::int64_t proj_size = 0;  // P; 0: no projection, P = H below
+  double dropout = 0;          // between layers, at training
+  bool training = true;        // false: backward is not offered, no reserve is needed, dropout is off
+  Capacity capacity;           // sequences, rows, steps
+
+  std::int64_t directions() const { return bidirectional ? 2 : 1; }
+  std::int64_t output_size() const { return proj_size > 0 ? proj_size : hidden_size; }  // P
+  std::int64_t layer_input(std::int64_t layer) const {
+    return layer == 0 ? input_size : directions() * output_size();
+  }
+};
+
+// Weights of one layer and direction, PyTorch's names and shapes.
+struct LstmWeights {
+  const void* weight_ih = nullptr;  // [4H, layer input]
+  const void* weight_hh = nullptr;  // [4H, P]
+  const void* bias_ih = nullptr;    // [4H], null without bias
+  const void* bias_hh = nullptr;    // [4H], null without bias
+  const void* weight_hr = nullptr;  // [P, H], with projection
+};
+
+struct LstmGradients {
+  void* weight_ih = nullptr;
+  void* weight_hh = nullptr;
+  void* bias_ih = nullptr;
+  void* bias_hh = nullptr;
+  void* weight_hr = nullptr;
+};
+
+struct LstmForward {
+  RaggedView batch;
+  const void* x = nullptr;  // [N, input_size]
+  const LstmWeights* weights =
+      nullptr;                  // host array [L * D]: layer 0 forward, layer 0 reverse, layer 1 forward, ...
+  const void* h0 = nullptr;     // [L*D, B, P] or null for zeros
+  const void* c0 = nullptr;     // [L*D, B, H] or null for zeros
+  void* y = nullptr;            // [N, D*P] h of the last layer, forward | reverse
+  void* h_n = nullptr;          // [L*D, B, P] or null; sequences in their original order
+  void* c_n = nullptr;          // [L*D, B, H] or null
+  void* final_state = nullptr;  // [B, D*P] or null: h_n of the last layer, directions side by side
+  void* c_seq = nullptr;        // [N, D*H] or null: c_t of the last layer
+  DropoutKey dropout;           // site is that of layer 0's output; layer k uses site + k
+  void* workspace = nullptr;
+  void* reserve = nullptr;  // with desc.training: kept for backward
+};
+
+struct LstmBackward {
+  RaggedView batch;
+  const void* x = nullptr;
+  const LstmWeights* weights = nullptr;
+  const void* h0 = nullptr;
+  const void* c0 = nullptr;
+  const void* y = nullptr;                   // as forward wrote it
+  const void* d_y = nullptr;                 // [N, D*P] or null
+  const void* d_h_n = nullptr;               // [L*D, B, P] or null
+  const void* d_c_n = nullptr;               // [L*D, B, H] or null
+  const void* d_final_state = nullptr;       // [B, D*P] or null
+  void* d_x = nullptr;                       // [N, input_size] or null
+  void* d_h0 = nullptr;                      // [L*D, B, P] or null
+  void* d_c0 = nullptr;                      // [L*D, B, H] or null
+  const LstmGradients* gradients = nullptr;  // host array [L * D]; null pointers inside are not computed
+  bool accumulate = false;                   // add to the weight gradients instead of overwriting them
+  DropoutKey dropout;                        // as in forward
+  void* workspace = nullptr;
+  const void* reserve = nullptr;  // as forward left it
+};
+
+struct LstmOperation;
+
+class LstmPlan {
+ public:
+  LstmPlan(std::shared_ptr<Backend> backend, const LstmDesc& desc);
+  ~LstmPlan();
+  LstmPlan(LstmPlan&&) noexcept;
+  LstmPlan& operator=(LstmPlan&&) noexcept;
+
+  const LstmDesc& desc() const { return desc_; }
+  std::size_t workspace_bytes() const;  // enough for forward and for backward
+  std::size_t reserve_bytes() const;    // 0 without training
+  void forward(const LstmForward& args, Stream stream = {}) const;
+  void backward(const LstmBackward& args, Stream stream = {}) const;
+
+ private:
+  LstmDesc desc_;
+  std::shared_ptr<Backend> backend_;
+  std::unique_ptr<LstmOperation> operation_;
+};
+
+}  // namespace ragtime

@@ -1,0 +1,48 @@
+#pragma once
+
+// A model on disk, interchangeable with PyTorch: config.json, model.safetensors, vocabulary.txt and, when
+// ragtime trained it, training.json. Every file is written beside its place and renamed, so a directory never
+// holds half a file.
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "ragtime/visit_lstm.hpp"
+
+namespace ragtime {
+
+// Codes and their ids. [PAD] is 0; [UNK], where there is one, stands for every code that is not listed.
+class Vocabulary {
+ public:
+  static constexpr std::string_view padding = "[PAD]";
+  static constexpr std::string_view unknown = "[UNK]";
+
+  // [PAD] 0, [UNK] 1, then the codes in the order given.
+  static Vocabulary from_codes(const std::vector<std::string>& codes);
+  // One code<TAB>id a line, ids 0..V-1 each once, in any order. Throws Error(parse_error) with file and line.
+  static Vocabulary read(const std::filesystem::path& file);
+  void write(const std::filesystem::path& file) const;
+
+  std::int32_t size() const { return static_cast<std::int32_t>(codes_.size()); }
+  const std::string& code(std::int32_t id) const { return codes_[id]; }
+  std::int32_t find(std::string_view code) const;  // -1 when not listed
+  // The id, that of [UNK] when not listed, -1 when there is no [UNK] either.
+  std::int32_t map(std::string_view code) const;
+
+ private:
+  std::vector<std::string> codes_;  // by id
+  std::unordered_map<std::string, std::int32_t> ids_;
+};
+
+ModelConfig read_config(const std::filesystem::path& file);
+void write_config(const std::filesystem::path& file, const ModelConfig& config);
+
+// Reads F32, F64, F16 or BF16 tensors into the model's parameters. Every parameter must be there in its shape
+// and finite, and nothing else may be.
+void load_parameters(const std::filesystem::path& file, VisitLstm& model);
+void save_parameters(const std::filesystem::path& file, const VisitLstm& model);
+
+}  // namespace ragtime

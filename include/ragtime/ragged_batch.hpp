@@ -1,0 +1,114 @@
+#pragma once
+
+// Host side of a ragged batch: checked, sorted, counted, and copied to a device in one piece.
+// A newcomer from PyTorch: this replaces pad_sequence, pack_padded_sequence and the masks.
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "ragtime/backend.hpp"
+
+namespace ragtime {
+
+struct RaggedOptions {
+  bool allow_zero_length = false;  // otherwise an Error: "3 sequences have zero length, first at 17"
+};
+
+// Which rows belong to which sequence, and in which order to take them.
+struct RaggedLayout {
+  std::vector<std::int32_t> visit_offsets = {0};  // [B+1]
+  std::vector<std::int32_t> order;                // [B] longest first, stable
+  std::vector<std::int32_t> inverse_order;        // [B]
+  std::vector<std::int32_t> batch_sizes;          // [T]
+
+  std::int32_t sequences() const { return static_cast<std::int32_t>(order.size()); }
+  std::int32_t rows() const { return visit_offsets.back(); }
+  std::int32_t steps() const { return static_cast<std::int32_t>(batch_sizes.size()); }
+  std::int32_t length(std::int32_t b) const { return visit_offsets[b + 1] - visit_offsets[b]; }
+
+  // lengths [B]. Throws Error on a negative length, on a zero length unless allowed, on more than 2^31 - 1
+  // rows.
+  static RaggedLayout from_lengths(std::span<const std::int32_t> lengths, RaggedOptions options = {});
+  // visit_offsets [B+1], from 0, never decreasing.
+  static RaggedLayout from_offsets(std::span<const std::int32_t> visit_offsets, RaggedOptions options = {});
+  // mask [B, T], row-major, 1 for a real visit and 0 for padding, ones first: a one behind a zero is a hole
+  // and an Error that names its position; so is any other value.
+  static RaggedLayout from_mask(std::span<const std::uint8_t> mask, std::int64_t sequences,
+                                std::int64_t steps, RaggedOptions options = {});
+};
+
+// One visit's codes; one patient's visits.
+using VisitCodes = std::vector<std::int32_t>;
+using PatientVisits = std::vector<VisitCodes>;
+
+// A whole batch: the layout, the codes of every visit, and who the sequences are.
+struct RaggedBatch {
+  RaggedLayout layout;
+  std::vector<std::int32_t> code_offsets = {
+      0};                                   // [N+1] codes of visit n: [code_offsets[n], code_offsets[n+1])
+  std::vector<std::int32_t> codes;          // [M]
+  std::vector<float> code_weights;          // [M] or empty
+  std::vector<std::uint32_t> sequence_ids;  // [B] stable ids; empty: 0, 1, 2, ...
+
+  Capacity size() const;
+
+  // vocab_size > 0 checks every code id against [0, vocab_size).
+  static RaggedBatch from_patients(std::span<const PatientVisits> patients, std::int64_t vocab_size = 0,
+                                   RaggedOptions options = {});
+  // The padded tensors of a PyTorch data loader, row-major: codes [B, T, C]; visit_mask [B, T, C], 1 for a
+  // real code (anywhere in the visit); sequence_mask [B, T], ones first. What the masks leave out is never
+  // read. An empty sequence_mask means that all visits are real, an empty visit_mask that all codes of real
+  // visits are.
+  static RaggedBatch from_padded(std::span<const std::int32_t> codes,
+                                 std::span<const std::uint8_t> visit_mask,
+                                 std::span<const std::uint8_t> sequence_mask, std::int64_t sequences,
+                                 std::int64_t steps, std::int64_t codes_per_visit,
+                                 std::int64_t vocab_size = 0, RaggedOptions options = {});
+};
+
+// A batch in device memory. `load` reuses the memory when it is large enough, so one DeviceBatch serves a
+// whole epoch.
+class DeviceBatch {
+ public:
+  explicit DeviceBatch(std::shared_ptr<Backend> backend);
+
+  void load(const RaggedBatch& batch, Stream stream = {});
+  void load(const RaggedLayout& layout, Stream stream = {});  // without codes
+
+  const RaggedView& view() const { return view_; }
+  const std::int32_t* code_offsets() const { return code_offsets_; }  // device [N+1], null without codes
+  const std::int32_t* codes() const { return codes_; }                // device [M]
+  const float* code_weights() const { return code_weights_; }         // device [M] or null
+  const Capacity& size() const { return size_; }                      // host copy of the counts
+
+ private:
+  void stage(const RaggedLayout& layout, const RaggedBatch* batch, Stream stream);
+
+  std::shared_ptr<Backend> backend_;
+  Buffer memory_;
+  std::vector<std::int32_t> staging_;
+  std::vector<std::int32_t> host_batch_sizes_;
+  RaggedView view_;
+  const std::int32_t* code_offsets_ = nullptr;
+  const std::int32_t* codes_ = nullptr;
+  const float* code_weights_ = nullptr;
+  Capacity size_;
+};
+
+// Which sequences go into which batch of an epoch.
+struct EpochOptions {
+  std::int64_t batch_rows = 0;  // at most this many rows a batch (one longer sequence stands alone), or
+  std::int64_t batch_size = 0;  // at most this many sequences a batch; exactly one of the two is set
+  std::uint64_t seed = 0;
+  std::uint64_t epoch = 0;
+  bool shuffle = true;  // false: in the given order, for prediction
+};
+
+// Shuffled by (seed, epoch), grouped so that sequences of like length meet, batches in shuffled order.
+// lengths [patients]; each returned batch holds indices into it; every index occurs exactly once.
+std::vector<std::vector<std::int32_t>> plan_epoch(std::span<const std::int32_t> lengths,
+                                                  const EpochOptions& options);
+
+}  // namespace ragtime

@@ -1,0 +1,94 @@
+#pragma once
+
+// Pooling of consecutive rows into one: codes of a visit (gathered from an embedding table), rows of a
+// segment, visits of a patient. Empty segments pool to 0 with zero gradient, in every mode.
+
+#include <memory>
+
+#include "ragtime/backend.hpp"
+
+namespace ragtime {
+
+enum class PoolMode : std::uint8_t { sum, mean, max, attention, last };
+
+const char* name_of(PoolMode mode);
+
+struct SegmentPoolDesc {
+  DType dtype = DType::f32;
+  PoolMode mode = PoolMode::mean;
+  std::int64_t width = 0;            // E
+  std::int64_t segments = 0;         // capacity S
+  std::int64_t items = 0;            // capacity M: rows or codes, all segments together
+  std::int64_t vocab_size = 0;       // V > 0: items are codes gathered from a table; 0: items are rows
+  std::int64_t padding_idx = -1;     // with a table: this row gets no gradient; -1: none
+  std::int64_t attention_width = 0;  // A, attention only (the reference model has A = E / 2 rounded down)
+  bool weighted = false;             // item weights are given (not with `last`)
+};
+
+// score(e) = w2 . tanh(W1 e + b1) + b2, softmax over the segment, weighted sum of the rows.
+// The scorer of the reference model's VisitEncoder (nn.Sequential(Linear, Tanh, Linear)).
+struct AttentionWeights {
+  const void* w1 = nullptr;  // [A, E]
+  const void* b1 = nullptr;  // [A]
+  const void* w2 = nullptr;  // [1, A]
+  const void* b2 = nullptr;  // [1]
+};
+
+struct AttentionGradients {
+  void* w1 = nullptr;
+  void* b1 = nullptr;
+  void* w2 = nullptr;
+  void* b2 = nullptr;
+};
+
+struct SegmentPoolForward {
+  const std::int32_t* segments = nullptr;  // [1] device: S in use
+  const std::int32_t* offsets = nullptr;   // [S+1]
+  const std::int32_t* codes = nullptr;     // [M], with a table
+  const void* values = nullptr;            // table [V, E], or rows [M, E]
+  // An item of weight w counts like w copies of it: sum w e; mean sum(w e) / sum(w); attention w exp(score) /
+  // sum; max over the items of weight > 0. Finite and not negative. Data, without a gradient.
+  const float* weights = nullptr;  // [M], when weighted
+  AttentionWeights attention;
+  void* out = nullptr;  // [S, E]
+  void* workspace = nullptr;
+  void* reserve = nullptr;          // kept for backward; null: inference
+  std::uint64_t* status = nullptr;  // device status word or null; a code outside [0, V) counts as absent
+};
+
+struct SegmentPoolBackward {
+  const std::int32_t* segments = nullptr;
+  const std::int32_t* offsets = nullptr;
+  const std::int32_t* codes = nullptr;
+  const void* values = nullptr;
+  const float* weights = nullptr;
+  AttentionWeights attention;
+  const void* d_out = nullptr;  // [S, E]
+  void* d_values = nullptr;     // table gradient [V, E] (padding_idx row 0), or [M, E]
+  AttentionGradients d_attention;
+  bool accumulate = false;  // add to the gradients instead of overwriting them
+  void* workspace = nullptr;
+  const void* reserve = nullptr;  // as forward left it
+};
+
+struct SegmentPoolOperation;
+
+class SegmentPoolPlan {
+ public:
+  SegmentPoolPlan(std::shared_ptr<Backend> backend, const SegmentPoolDesc& desc);
+  ~SegmentPoolPlan();
+  SegmentPoolPlan(SegmentPoolPlan&&) noexcept;
+  SegmentPoolPlan& operator=(SegmentPoolPlan&&) noexcept;
+
+  std::size_t workspace_bytes() const;  // enough for forward and for backward
+  std::size_t reserve_bytes() const;
+  void forward(const SegmentPoolForward& args, Stream stream = {}) const;
+  void backward(const SegmentPoolBackward& args, Stream stream = {}) const;
+
+ private:
+  SegmentPoolDesc desc_;
+  std::shared_ptr<Backend> backend_;
+  std::unique_ptr<SegmentPoolOperation> operation_;
+};
+
+}  // namespace ragtime

@@ -1,0 +1,60 @@
+#pragma once
+
+// The words of the library. Shapes in comments use these letters throughout:
+//   B sequences (patients)   N rows (visits, all sequences together)   M codes   T longest sequence
+//   V vocabulary   E embedding width   H hidden width   P projected width (H without projection)
+//   L layers   D directions (1 or 2)   K outputs
+// Ragged layout: row = visit_offsets[b] + t. There is no padding anywhere in it.
+
+#include <cstddef>
+#include <cstdint>
+
+namespace ragtime {
+
+enum class DType : std::uint8_t { f32, f64, bf16, f16 };
+
+std::size_t size_of(DType dtype);  // bytes of one element
+const char* name_of(DType dtype);  // "f32", ...
+
+enum class DeviceType : std::uint8_t { cpu, cuda };
+
+const char* name_of(DeviceType device);  // "cpu", "cuda"
+
+// A queue of work on a device: a cudaStream_t for CUDA, nothing for the CPU, where every call is done on
+// return.
+struct Stream {
+  void* handle = nullptr;
+};
+
+// The most a plan will be asked for. A run may use less of each; it never needs a new plan for that.
+struct Capacity {
+  std::int64_t sequences = 0;  // B
+  std::int64_t rows = 0;       // N
+  std::int64_t codes = 0;      // M
+  std::int64_t steps = 0;      // T
+};
+
+// One batch in device memory, without its values: who has how many rows, and in which order to take them.
+// Made by RaggedLayout (ragged_batch.hpp). All pointers are device pointers unless they say host.
+struct RaggedView {
+  const std::int32_t* counts = nullptr;  // [4] B, N, M, T in use
+  const std::int32_t* visit_offsets =
+      nullptr;                          // [B+1] rows of sequence b: [visit_offsets[b], visit_offsets[b+1])
+  const std::int32_t* order = nullptr;  // [B] sequences, longest first, stable
+  const std::int32_t* inverse_order = nullptr;  // [B] order[inverse_order[b]] == b
+  const std::int32_t* batch_sizes = nullptr;    // [T] sequences alive at step t
+  const std::uint32_t* sequence_ids =
+      nullptr;  // [B] stable ids, the key of dropout masks; null: 0, 1, 2, ...
+  const std::int32_t* host_batch_sizes = nullptr;  // [T] host copy, for algorithms that launch step by step
+};
+
+// Where dropout masks come from: Philox, keyed by seed, counted by (step, site, sequence id, t x width +
+// unit). The same mask on every backend, in every layout, whatever else is in the batch.
+struct DropoutKey {
+  std::uint64_t seed = 0;
+  const std::uint64_t* step =
+      nullptr;             // device; training step, so that a replayed graph draws new masks; null: 0
+  std::uint32_t site = 0;  // which dropout of the model this is
+};
+
+}  // namespace ragtime

@@ -1,0 +1,113 @@
+#pragma once
+
+// The model: codes -> embedding + visit pooling -> dropout -> LSTM -> dropout -> linear head.
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "ragtime/backend.hpp"
+#include "ragtime/ragged_batch.hpp"
+#include "ragtime/segment_pool.hpp"
+#include "ragtime/types.hpp"
+
+namespace ragtime {
+
+enum class Task : std::uint8_t {
+  binary_classification,  // patient level, from the final state, K = 1, BCE
+  multi_class,            // patient level, softmax over K
+  regression,             // patient level, K = 1, MSE
+  next_visit,             // at every visit but the last: the codes of the next visit, K = V, BCE
+  visit_binary,           // at every visit, K = 1, BCE
+  survival,               // at every visit: hazard, K = 1
+};
+
+const char* name_of(Task task);
+Task task_from_name(std::string_view name);  // throws Error(invalid_argument) that lists the names
+bool is_patient_level(Task task);            // one prediction a patient; else one a visit
+
+// The constructor arguments of the reference model in PyTorch, and the keys of config.json.
+struct ModelConfig {
+  std::int64_t vocab_size = 0;  // V, with [PAD]
+  std::int64_t embedding_dim = 128;
+  std::int64_t hidden_dim = 256;
+  std::int64_t num_layers = 1;
+  double dropout = 0;
+  bool bidirectional = false;
+  PoolMode visit_aggregation = PoolMode::mean;  // mean, sum, max or attention
+  std::int64_t output_dim = 1;
+  Task task = Task::binary_classification;
+  std::int64_t padding_idx = 0;
+
+  bool operator==(const ModelConfig&) const = default;
+};
+
+// Refuses what no model can have, with the key, the value and what was expected; also a model of more than
+// 2^33 parameters.
+void validate(const ModelConfig& config);
+std::int64_t parameter_count(const ModelConfig& config);
+
+// A parameter, named and shaped as in the state dict of the reference model.
+struct ParameterInfo {
+  std::string name;                 // "lstm.weight_ih_l0"
+  std::vector<std::int64_t> shape;  // as PyTorch
+  std::int64_t offset = 0;          // elements, in the flat arrays of all parameters
+  std::int64_t elements = 0;
+};
+
+std::vector<ParameterInfo> model_parameters(const ModelConfig& config);
+
+// What the loss compares with. Device pointers; R = B for patient-level tasks, N for visit-level ones.
+struct ModelTargets {
+  const void* values = nullptr;          // [R, K] dtype: binary_classification, regression, visit_binary
+  const std::int32_t* labels = nullptr;  // [B]: multi_class
+  const std::int32_t* event_time =
+      nullptr;                             // [B]: survival, the row of the event or of censoring, -1: masked
+  const std::uint8_t* observed = nullptr;  // [B]: survival
+  const float* row_weight =
+      nullptr;  // [R] ([B] for survival) or null; 0 masks. next_visit needs it: 0 at each last visit
+};
+
+class VisitLstm {
+ public:
+  // Parameters are zero until initialize or load. dtype f32, or f64 for reference.
+  VisitLstm(std::shared_ptr<Backend> backend, const ModelConfig& config, DType dtype = DType::f32);
+  ~VisitLstm();
+  VisitLstm(VisitLstm&&) noexcept;
+  VisitLstm& operator=(VisitLstm&&) noexcept;
+
+  const ModelConfig& config() const;
+  DType dtype() const;
+  Backend& backend() const;
+
+  // PyTorch's default initialisation of the same modules (embedding N(0, 1) with a zero padding row, linear
+  // and LSTM uniform), from Philox: the same seed gives the same parameters on every backend.
+  void initialize(std::uint64_t seed);
+
+  std::span<const ParameterInfo> parameters() const;
+  std::int64_t parameter_count() const;
+  void* parameter_data() const;  // device, [parameter_count] dtype
+  void* gradient_data() const;   // device, likewise; allocated with the first reserve(..., training)
+
+  // Makes room for batches up to this size. Growing later is allowed (it allocates); shrinking does nothing.
+  void reserve(const Capacity& capacity, bool training);
+
+  // Logits [R, K] on the device, valid until the next call. Dropout is off.
+  const void* forward(const DeviceBatch& batch, Stream stream = {}, std::uint64_t* status = nullptr);
+  // The same, and the mean loss with its denominator (device, [1] dtype each).
+  const void* evaluate(const DeviceBatch& batch, const ModelTargets& targets, void* loss, void* weight_sum,
+                       Stream stream = {}, std::uint64_t* status = nullptr);
+  // Loss and all gradients (overwritten). Dropout masks follow (seed, *step); step is device memory.
+  // Returns the logits, with dropout applied on the way.
+  const void* forward_backward(const DeviceBatch& batch, const ModelTargets& targets, std::uint64_t seed,
+                               const std::uint64_t* step, void* loss, void* weight_sum, Stream stream = {},
+                               std::uint64_t* status = nullptr);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace ragtime

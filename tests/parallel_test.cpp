@@ -1,0 +1,55 @@
+// The thread pool under the CPU backend: every item once, from one thread or several, nested or not.
+
+#include "host/cpu/parallel.hpp"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <thread>
+#include <vector>
+
+#include "ragtime/backend.hpp"
+
+namespace ragtime::cpu {
+namespace {
+
+class Parallel : public testing::TestWithParam<int> {
+ protected:
+  void SetUp() override { set_cpu_threads(GetParam()); }
+  void TearDown() override { set_cpu_threads(0); }
+};
+
+TEST_P(Parallel, RunsEveryItemOnce) {
+  EXPECT_EQ(cpu_threads(), GetParam());
+  for (const std::int64_t count : {0, 1, 2, 7, 1000}) {
+    std::vector<std::atomic<int>> runs(count);
+    parallel_for(count, [&](std::int64_t i) { ++runs[i]; });
+    for (const auto& run : runs) EXPECT_EQ(run, 1);
+  }
+}
+
+TEST_P(Parallel, BlocksCoverTheRangeWithoutOverlap) {
+  std::vector<std::atomic<int>> runs(1003);
+  parallel_blocks(1003, 64, [&](std::int64_t begin, std::int64_t end) {
+    EXPECT_LE(end - begin, 64);
+    for (std::int64_t i = begin; i < end; ++i) ++runs[i];
+  });
+  for (const auto& run : runs) EXPECT_EQ(run, 1);
+}
+
+TEST_P(Parallel, NestedAndConcurrentCallsFinish) {
+  std::atomic<int> total = 0;
+  std::vector<std::thread> callers;
+  for (int caller = 0; caller < 3; ++caller)
+    callers.emplace_back([&] {
+      for (int repeat = 0; repeat < 50; ++repeat)
+        parallel_for(4, [&](std::int64_t) { parallel_for(5, [&](std::int64_t) { ++total; }); });
+    });
+  for (auto& caller : callers) caller.join();
+  EXPECT_EQ(total, 3 * 50 * 4 * 5);
+}
+
+INSTANTIATE_TEST_SUITE_P(Threads, Parallel, testing::Values(1, 2, 5));
+
+}  // namespace
+}  // namespace ragtime::cpu
