@@ -17,8 +17,8 @@ const char* explain(Fault fault) {
       return "a target is not finite or outside the range of its loss, at element ";
     case Fault::bad_event_time:
       return "an event time lies beyond the sequence's last visit, at sequence ";
-    case Fault::bad_offsets:
-      return "offsets decrease, at index ";
+    case Fault::bad_row_weight:
+      return "a row weight is negative or not finite, at row ";
   }
   return "an unknown fault, at position ";
 }

@@ -5,6 +5,7 @@
 
 #include "host/core/check.hpp"
 #include "host/cpu/cpu_operations.hpp"
+#include "host/cpu/kernels.hpp"
 #include "host/cpu/parallel.hpp"
 
 namespace ragtime {
@@ -43,7 +44,8 @@ class CpuBackend final : public Backend {
  public:
   DeviceType device() const override { return DeviceType::cpu; }
   std::string description() const override {
-    return concat("cpu, ", cpu_threads(), " threads, ", blas_description());
+    return concat("cpu, ", cpu::instruction_set(), ", ", cpu_threads(),
+                  cpu_threads() == 1 ? " thread" : " threads");
   }
 
   void* allocate(std::size_t bytes) override {
@@ -64,14 +66,6 @@ class CpuBackend final : public Backend {
   const OperationFactory& operations() const override { return operations_; }
 
  private:
-  static std::string blas_description() {
-#ifdef RAGTIME_HAS_CBLAS
-    return "CBLAS";
-#else
-    return "no CBLAS: plain loops";
-#endif
-  }
-
   CpuOperations operations_;
 };
 

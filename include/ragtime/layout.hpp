@@ -42,6 +42,7 @@ class LayoutPlan {
   void backward(const RaggedView& batch, const void* d_to, void* d_from, Stream stream = {}) const;
 
  private:
+  LayoutDesc desc_;
   std::shared_ptr<Backend> backend_;
   std::unique_ptr<LayoutOperation> operation_;
 };

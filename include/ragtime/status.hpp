@@ -19,7 +19,7 @@ enum class Fault : std::uint8_t {
   label_out_of_range = 3,  // class label outside [0, K) and not ignore_index; position: row
   bad_target = 4,          // NaN or infinite target, or BCE target outside [0, 1]; position: element
   bad_event_time = 5,      // survival: event_time at or beyond the sequence's length; position: sequence
-  bad_offsets = 6,         // offsets that decrease; position: index into the offsets
+  bad_row_weight = 6,      // negative, NaN or infinite; position: row (survival: sequence)
 };
 
 inline constexpr std::uint64_t no_fault = ~std::uint64_t{0};

@@ -1,0 +1,98 @@
+#include <algorithm>
+#include <cstring>
+
+#include "host/core/check.hpp"
+#include "ragtime/ragged_batch.hpp"
+
+namespace ragtime {
+namespace {
+
+void check_codes(const RaggedBatch& batch) {
+  const auto& offsets = batch.code_offsets;
+  const std::size_t rows = static_cast<std::size_t>(batch.layout.rows());
+  check(offsets.size() == rows + 1, ErrorCode::shape_mismatch, "code_offsets has ", offsets.size(),
+        " elements: expected ", rows + 1, ", one more than rows");
+  check(offsets.front() == 0, ErrorCode::invalid_argument, "code_offsets[0] = ", offsets.front(),
+        ": expected 0");
+  for (std::size_t n = 1; n < offsets.size(); ++n)
+    check(offsets[n] >= offsets[n - 1], ErrorCode::invalid_argument, "code_offsets[", n, "] = ", offsets[n],
+          " is smaller than code_offsets[", n - 1, "] = ", offsets[n - 1], ": offsets must not decrease");
+  check(batch.codes.size() == static_cast<std::size_t>(offsets.back()), ErrorCode::shape_mismatch,
+        "codes has ", batch.codes.size(), " elements: expected ", offsets.back(),
+        ", the last of code_offsets");
+  check(batch.code_weights.empty() || batch.code_weights.size() == batch.codes.size(),
+        ErrorCode::shape_mismatch, "code_weights has ", batch.code_weights.size(), " elements: expected ",
+        batch.codes.size(), " or none");
+  check(batch.sequence_ids.empty() ||
+            batch.sequence_ids.size() == static_cast<std::size_t>(batch.layout.sequences()),
+        ErrorCode::shape_mismatch, "sequence_ids has ", batch.sequence_ids.size(), " elements: expected ",
+        batch.layout.sequences(), " or none");
+}
+
+}  // namespace
+
+DeviceBatch::DeviceBatch(std::shared_ptr<Backend> backend) : backend_(std::move(backend)) {
+  check(backend_ != nullptr, ErrorCode::invalid_argument, "backend is null: expected one from make_backend");
+}
+
+void DeviceBatch::load(const RaggedBatch& batch, Stream stream) {
+  check_codes(batch);
+  stage(batch.layout, &batch, stream);
+}
+
+void DeviceBatch::load(const RaggedLayout& layout, Stream stream) {
+  stage(layout, nullptr, stream);
+}
+
+// All arrays, 32 bits an element, go into one piece of memory and over in one copy.
+void DeviceBatch::stage(const RaggedLayout& layout, const RaggedBatch* batch, Stream stream) {
+  const auto codes = batch == nullptr ? std::size_t{0} : batch->codes.size();
+  const std::int32_t counts[4] = {layout.sequences(), layout.rows(), static_cast<std::int32_t>(codes),
+                                  layout.steps()};
+  // The last copy may still be reading the staging memory.
+  backend_->synchronize(stream);
+  staging_.clear();
+  const auto append = [&](const void* data, std::size_t elements) {
+    constexpr std::size_t aligned = 16;  // elements, 64 bytes
+    const std::size_t begin = (staging_.size() + aligned - 1) / aligned * aligned;
+    staging_.resize(begin + elements);
+    if (elements > 0) std::memcpy(staging_.data() + begin, data, elements * sizeof(std::int32_t));
+    return begin;
+  };
+  const auto append_vector = [&](const auto& values) { return append(values.data(), values.size()); };
+  const std::size_t at_counts = append(counts, 4);
+  const std::size_t at_offsets = append_vector(layout.visit_offsets);
+  const std::size_t at_order = append_vector(layout.order);
+  const std::size_t at_inverse = append_vector(layout.inverse_order);
+  const std::size_t at_sizes = append_vector(layout.batch_sizes);
+  std::size_t at_code_offsets = 0, at_codes = 0, at_weights = 0, at_ids = 0;
+  if (batch != nullptr) {
+    at_code_offsets = append_vector(batch->code_offsets);
+    at_codes = append_vector(batch->codes);
+    at_weights = append_vector(batch->code_weights);
+    at_ids = append_vector(batch->sequence_ids);
+  }
+
+  const std::size_t bytes = staging_.size() * sizeof(std::int32_t);
+  if (memory_.bytes() < bytes) memory_ = Buffer(backend_, bytes + bytes / 4);
+  backend_->copy(memory_.data(), staging_.data(), bytes, CopyKind::to_device, stream);
+
+  host_batch_sizes_ = layout.batch_sizes;
+  const std::int32_t* base = memory_.as<std::int32_t>();
+  view_ = {};
+  view_.counts = base + at_counts;
+  view_.visit_offsets = base + at_offsets;
+  view_.order = base + at_order;
+  view_.inverse_order = base + at_inverse;
+  view_.batch_sizes = base + at_sizes;
+  view_.host_batch_sizes = host_batch_sizes_.data();
+  const bool has_ids = batch != nullptr && !batch->sequence_ids.empty();
+  view_.sequence_ids = has_ids ? reinterpret_cast<const std::uint32_t*>(base + at_ids) : nullptr;
+  code_offsets_ = batch == nullptr ? nullptr : base + at_code_offsets;
+  codes_ = batch == nullptr ? nullptr : base + at_codes;
+  const bool has_weights = batch != nullptr && !batch->code_weights.empty();
+  code_weights_ = has_weights ? reinterpret_cast<const float*>(base + at_weights) : nullptr;
+  size_ = {layout.sequences(), layout.rows(), static_cast<std::int64_t>(codes), layout.steps()};
+}
+
+}  // namespace ragtime

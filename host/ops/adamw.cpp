@@ -1,0 +1,48 @@
+#include "ragtime/adamw.hpp"
+
+#include <cmath>
+
+#include "host/ops/validate.hpp"
+
+namespace ragtime {
+
+AdamWPlan::AdamWPlan(std::shared_ptr<Backend> backend, const AdamWDesc& desc)
+    : desc_(desc), backend_(std::move(backend)) {
+  check_size(desc.parameters, 0, "parameters");
+  operation_ = operations_for(backend_, desc.dtype).adamw(desc);
+}
+
+AdamWPlan::~AdamWPlan() = default;
+AdamWPlan::AdamWPlan(AdamWPlan&&) noexcept = default;
+AdamWPlan& AdamWPlan::operator=(AdamWPlan&&) noexcept = default;
+
+std::size_t AdamWPlan::workspace_bytes() const {
+  return operation_->workspace_bytes();
+}
+
+void AdamWPlan::step(const AdamWOptions& options, const AdamWArgs& args, Stream stream) const {
+  const auto need = [](bool good, const char* name, double value, const char* expected) {
+    check(good, ErrorCode::invalid_argument, name, " is ", value, ": expected ", expected);
+  };
+  const auto not_negative = [&](double value, const char* name) {
+    need(value >= 0 && std::isfinite(value), name, value, "a finite number, 0 or more");
+  };
+  not_negative(options.learning_rate, "learning_rate");
+  not_negative(options.weight_decay, "weight_decay");
+  not_negative(options.clip_norm, "clip_norm");
+  need(options.beta1 >= 0 && options.beta1 < 1, "beta1", options.beta1, "a number in [0, 1)");
+  need(options.beta2 >= 0 && options.beta2 < 1, "beta2", options.beta2, "a number in [0, 1)");
+  need(options.epsilon > 0 && std::isfinite(options.epsilon), "epsilon", options.epsilon,
+       "a finite number above 0");
+  if (desc_.parameters > 0) {
+    check_given(args.parameters, "parameters");
+    check_given(args.gradients, "gradients");
+    check_given(args.first_moment, "first_moment");
+    check_given(args.second_moment, "second_moment");
+  }
+  check_given(args.state, "state");
+  check_memory(args.workspace, workspace_bytes(), "workspace");
+  operation_->step(options, args, stream);
+}
+
+}  // namespace ragtime

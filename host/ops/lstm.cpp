@@ -1,0 +1,85 @@
+#include "ragtime/lstm.hpp"
+
+#include "host/ops/validate.hpp"
+
+namespace ragtime {
+namespace {
+
+const LstmDesc& checked(const LstmDesc& desc) {
+  check_size(desc.input_size, 1, "input_size");
+  check_size(desc.hidden_size, 1, "hidden_size");
+  check_size(desc.num_layers, 1, "num_layers");
+  check_size(desc.proj_size, 0, "proj_size");
+  check(desc.hidden_size < std::int64_t{1} << 28, ErrorCode::invalid_argument, "hidden_size is ",
+        desc.hidden_size, ": expected less than 2^28");
+  check(desc.num_layers <= 1024, ErrorCode::invalid_argument, "num_layers is ", desc.num_layers,
+        ": expected at most 1024");
+  check(desc.proj_size < desc.hidden_size, ErrorCode::invalid_argument, "proj_size is ", desc.proj_size,
+        ": expected less than hidden_size, ", desc.hidden_size);
+  check_probability(desc.dropout, "dropout");
+  check_count(desc.capacity.sequences, "capacity.sequences");
+  check_count(desc.capacity.rows, "capacity.rows");
+  return desc;
+}
+
+void check_weights(const LstmDesc& desc, const LstmWeights* weights) {
+  check(weights != nullptr, ErrorCode::invalid_argument, "weights is null: expected ",
+        desc.num_layers * desc.directions(), " entries on the host");
+  for (std::int64_t i = 0; i < desc.num_layers * desc.directions(); ++i) {
+    const auto need = [&](const void* pointer, const char* name) {
+      check(pointer != nullptr, ErrorCode::invalid_argument, "weights[", i, "].", name,
+            " is null: expected a device pointer");
+    };
+    need(weights[i].weight_ih, "weight_ih");
+    need(weights[i].weight_hh, "weight_hh");
+    if (desc.bias) need(weights[i].bias_ih, "bias_ih");
+    if (desc.bias) need(weights[i].bias_hh, "bias_hh");
+    if (desc.proj_size > 0) need(weights[i].weight_hr, "weight_hr");
+  }
+}
+
+}  // namespace
+
+LstmPlan::LstmPlan(std::shared_ptr<Backend> backend, const LstmDesc& desc)
+    : desc_(checked(desc)),
+      backend_(std::move(backend)),
+      operation_(operations_for(backend_, desc_.dtype).lstm(desc_)) {}
+
+LstmPlan::~LstmPlan() = default;
+LstmPlan::LstmPlan(LstmPlan&&) noexcept = default;
+LstmPlan& LstmPlan::operator=(LstmPlan&&) noexcept = default;
+
+std::size_t LstmPlan::workspace_bytes() const {
+  return operation_->workspace_bytes();
+}
+std::size_t LstmPlan::reserve_bytes() const {
+  return operation_->reserve_bytes();
+}
+
+void LstmPlan::forward(const LstmForward& args, Stream stream) const {
+  check_batch(args.batch);
+  check_weights(desc_, args.weights);
+  if (desc_.capacity.rows > 0) {
+    check_given(args.x, "x");
+    check_given(args.y, "y");
+  }
+  check_memory(args.workspace, workspace_bytes(), "workspace");
+  check_memory(args.reserve, reserve_bytes(), "reserve");
+  operation_->forward(args, stream);
+}
+
+void LstmPlan::backward(const LstmBackward& args, Stream stream) const {
+  check(desc_.training, ErrorCode::unsupported,
+        "backward needs a plan with training = true; this one has false");
+  check_batch(args.batch);
+  check_weights(desc_, args.weights);
+  if (desc_.capacity.rows > 0) {
+    check_given(args.x, "x");
+    check_given(args.y, "y");
+  }
+  check_memory(args.workspace, workspace_bytes(), "workspace");
+  check_memory(args.reserve, reserve_bytes(), "reserve");
+  operation_->backward(args, stream);
+}
+
+}  // namespace ragtime
