@@ -1,0 +1,32 @@
+#pragma once
+
+// One CSV file of dated codes, whatever its columns are called.
+
+#include <filesystem>
+#include <span>
+#include <string_view>
+
+#include "host/data/cohort.hpp"
+#include "host/data/cohort_builder.hpp"
+
+namespace ragtime {
+
+struct EventColumns {
+  std::string_view patient;
+  std::string_view encounter;              // empty: the file knows of none
+  std::span<const std::string_view> time;  // the first of these that the file has
+  std::string_view code;
+  bool static_rows = false;  // a row without a time is a fact without a date, to be skipped and counted
+};
+
+// Throws Error(parse_error) with file and line on a missing column, an empty patient or code, a time that is
+// no time, and an id or a code that no line of text could hold.
+void read_event_table(const std::filesystem::path& file, const EventColumns& columns, CohortBuilder& builder,
+                      ReadReport& report);
+
+// The two formats of read_cohort.
+void read_synthea(const std::filesystem::path& folder, std::span<const std::string> tables,
+                  CohortBuilder& builder, ReadReport& report);
+void read_meds(const std::filesystem::path& file, CohortBuilder& builder, ReadReport& report);
+
+}  // namespace ragtime
