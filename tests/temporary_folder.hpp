@@ -1,8 +1,7 @@
 #pragma once
 
-// A folder for one test, gone with it; and what a call that should fail has to say.
+// A folder for one test, gone with it.
 
-#include <gtest/gtest.h>
 #include <stdlib.h>
 
 #include <filesystem>
@@ -11,7 +10,7 @@
 #include <string>
 #include <string_view>
 
-#include "ragtime/error.hpp"
+#include "tests/errors.hpp"
 
 namespace ragtime {
 
@@ -40,18 +39,5 @@ class TemporaryFolder {
  private:
   std::filesystem::path path_;
 };
-
-// The text of the Error that the call throws; it must have this code.
-template <class Call>
-std::string error_of(ErrorCode code, Call&& call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), code) << error.what();
-    return error.what();
-  }
-  ADD_FAILURE() << "expected an Error, but nothing was thrown";
-  return "";
-}
 
 }  // namespace ragtime

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <cstring>
 
@@ -13,12 +14,27 @@ namespace ragtime {
 namespace {
 
 constexpr std::size_t buffer_bytes = std::size_t{1} << 20;
+constexpr mode_t permission_bits = 07777;
+
+// The file that a chain of symbolic links names, which need not exist yet.
+std::filesystem::path follow_links(const std::filesystem::path& path) {
+  constexpr int longest_chain = 40;  // as Linux has it
+  std::filesystem::path target = path;
+  for (int link = 0; link < longest_chain; ++link) {
+    std::error_code not_a_link;
+    const auto next = std::filesystem::read_symlink(target, not_a_link);
+    if (not_a_link) return target;
+    target = target.parent_path() / next;
+  }
+  return path;
+}
 
 }  // namespace
 
 AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)) {
   struct stat existing {};
-  if (::stat(path_.c_str(), &existing) == 0) {
+  const bool exists = ::stat(path_.c_str(), &existing) == 0;
+  if (exists) {
     check(!S_ISDIR(existing.st_mode), ErrorCode::io_error, path_.string(),
           " is a directory: expected a file to write");
     if (!S_ISREG(existing.st_mode)) {
@@ -26,24 +42,50 @@ AtomicFile::AtomicFile(std::filesystem::path path) : path_(std::move(path)) {
       if (descriptor_ < 0) fail_with_errno("opening");
       return;
     }
-    // Write through a link to the file it names, and keep the link.
-    std::error_code unresolved;
-    if (const auto real = std::filesystem::canonical(path_, unresolved); !unresolved) path_ = real;
+    // Renaming over a file asks only for the right to write its folder, so ask for the file's here.
+    if (::faccessat(AT_FDCWD, path_.c_str(), W_OK, AT_EACCESS) != 0) fail_with_errno("opening");
+  } else if (errno != ENOENT) {
+    fail_with_errno("opening");
   }
-  temporary_ = path_;
-  temporary_ += concat(".tmp", ::getpid());
-  descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  if (descriptor_ < 0) {
+  path_ = follow_links(path_);
+  create_temporary();
+  if (!exists) return;
+  // The new file takes the old one's place, so it takes its permissions too, and its owner where that is
+  // allowed. Owner first: a change of owner clears the set-id bits.
+  static_cast<void>(::fchown(descriptor_, existing.st_uid, existing.st_gid) == 0);
+  if (::fchmod(descriptor_, existing.st_mode & permission_bits) != 0) {
     const int reason = errno;
-    temporary_.clear();
+    discard();
     errno = reason;
-    fail_with_errno("creating");
+    fail_with_errno("setting the permissions of");
   }
 }
 
+// A name of its own for each file being written, in this process and beside others, and never a file that
+// somebody else put there.
+void AtomicFile::create_temporary() {
+  static std::atomic<unsigned> files_opened = 0;
+  do {
+    temporary_ = path_;
+    temporary_ += concat(".tmp", ::getpid(), "-", files_opened++);
+    descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
+  } while (descriptor_ < 0 && errno == EEXIST);
+  if (descriptor_ >= 0) return;
+  const int reason = errno;
+  temporary_.clear();
+  errno = reason;
+  fail_with_errno("creating");
+}
+
 AtomicFile::~AtomicFile() {
+  discard();
+}
+
+void AtomicFile::discard() noexcept {
   if (descriptor_ >= 0) ::close(descriptor_);
+  descriptor_ = -1;
   if (!temporary_.empty()) ::unlink(temporary_.c_str());
+  temporary_.clear();
 }
 
 void AtomicFile::fail_with_errno(const char* action) const {
@@ -85,30 +127,33 @@ void write_file_atomically(const std::filesystem::path& path, std::string_view c
 }
 
 std::string read_file(const std::filesystem::path& path) {
-  const auto refuse = [&](int reason) {
-    fail(ErrorCode::io_error, "reading ", path.string(), " failed: ", std::strerror(reason));
+  const auto refuse = [&](const char* action) {
+    const int reason = errno;
+    fail(ErrorCode::io_error, action, " ", path.string(), " failed: ", std::strerror(reason));
   };
-  const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (descriptor < 0) refuse(errno);
-  std::string content;
+  struct Descriptor {
+    int number;
+    ~Descriptor() {
+      if (number >= 0) ::close(number);
+    }
+  };
+  const Descriptor file = {::open(path.c_str(), O_RDONLY | O_CLOEXEC)};
+  if (file.number < 0) refuse("opening");
   struct stat status {};
-  if (::fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode))
-    content.reserve(static_cast<std::size_t>(status.st_size) + 1);
+  if (::fstat(file.number, &status) != 0) refuse("reading");
+
+  // One byte more than the size, so that the read that finds the end needs no more room. The size is only a
+  // hint: pipes and /proc have none, and a file may grow.
+  std::string content(S_ISREG(status.st_mode) ? static_cast<std::size_t>(status.st_size) + 1 : 0, '\0');
   std::size_t used = 0;
   for (;;) {
-    if (content.capacity() - used < 4096) content.reserve(2 * content.capacity() + 4096);
-    content.resize(content.capacity());
-    const ssize_t got = ::read(descriptor, content.data() + used, content.size() - used);
+    if (used == content.size()) content.resize(2 * used + 4096);
+    const ssize_t got = ::read(file.number, content.data() + used, content.size() - used);
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) {
-      const int reason = errno;
-      ::close(descriptor);
-      refuse(reason);
-    }
+    if (got < 0) refuse("reading");
     if (got == 0) break;
     used += static_cast<std::size_t>(got);
   }
-  ::close(descriptor);
   content.resize(used);
   return content;
 }

@@ -10,8 +10,10 @@
 namespace ragtime {
 
 // Writes beside `path` and renames on commit; without commit the temporary is removed and `path` is as it
-// was. An existing path that is no regular file (a pipe, /dev/stdout) is written directly. Every failing call
-// of the operating system throws Error(io_error) with the path and the reason.
+// was. An existing file keeps its permissions and the links that lead to it; one without the right to write
+// is refused. An existing path that is no regular file (a pipe, /dev/stdout) is written directly. Every
+// failing call of the operating system throws Error(io_error) with the path and the reason. A process killed
+// in between leaves `path` as it was and the temporary, `path`.tmp<process>-<number>, behind.
 class AtomicFile {
  public:
   explicit AtomicFile(std::filesystem::path path);
@@ -23,6 +25,8 @@ class AtomicFile {
   void commit();                       // flush, fsync, close, rename
 
  private:
+  void create_temporary();
+  void discard() noexcept;
   void flush();
   [[noreturn]] void fail_with_errno(const char* action) const;
 
