@@ -80,7 +80,10 @@ struct VisitLstm::State {
     backend->zero(values.data(), values.bytes());
     for (const ParameterInfo& parameter : parameters)
       if (parameter.name.starts_with("lstm.weight_ih_l"))
-        lstm_parameters.push_back(&parameter - parameters.data());
+        lstm_first.push_back(&parameter - parameters.data());
+    for (const std::size_t i : lstm_first)
+      lstm_weights.push_back(
+          {at(values, i), at(values, i + 1), at(values, i + 2), at(values, i + 3), nullptr});
   }
 
   std::size_t bytes_of(std::int64_t count) const { return static_cast<std::size_t>(count) * size_of(dtype); }
@@ -287,7 +290,7 @@ void VisitLstm::State::run_loss(Mode& mode, const DeviceBatch& batch, const Mode
   MaskedLossArgs args;
   args.batch = batch.view();
   args.logits = mode.memory.logits;
-  args.targets = targets.values;
+  if (config.task != Task::next_visit) args.targets = targets.values;
   args.labels = targets.labels;
   args.event_time = targets.event_time;
   args.observed = targets.observed;
