@@ -1,0 +1,34 @@
+#pragma once
+
+// A synthetic cohort in Synthea's CSV format, with structure that a model can learn: conditions bring their
+// medications, chronic ones come back, and diabetes follows from four risk conditions. No real person and no
+// real frequency is in it.
+
+#include <cstdint>
+#include <filesystem>
+#include <string_view>
+
+namespace ragtime {
+
+// The condition whose risk follows from earlier codes: what --label-code would predict.
+inline constexpr std::string_view synth_target_code = "44054006";
+inline constexpr std::string_view synth_target_name = "Diabetes";
+
+struct SynthOptions {
+  std::int64_t patients = 0;  // 1 to 10 million
+  std::filesystem::path out;  // a folder that is not there yet, or is empty
+  std::uint64_t seed = 0;
+};
+
+struct SynthSummary {
+  std::int64_t patients = 0;
+  std::int64_t visits = 0;
+  std::int64_t rows = 0;             // of all tables
+  std::int64_t target_patients = 0;  // patients with synth_target_code
+};
+
+// Writes conditions.csv, medications.csv and procedures.csv. The same seed gives the same bytes on every
+// platform, and patient i does not depend on how many there are. The folder appears whole or not at all.
+SynthSummary write_synthetic_cohort(const SynthOptions& options);
+
+}  // namespace ragtime
