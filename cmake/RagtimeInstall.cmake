@@ -2,7 +2,7 @@
 
 install(TARGETS ragtime EXPORT ragtime-targets)
 install(DIRECTORY include/ragtime DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
-if(RAGTIME_TOOL)
+if(TARGET ragtime_tool)
   install(TARGETS ragtime_tool)
 endif()
 
