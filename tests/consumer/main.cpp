@@ -22,7 +22,8 @@ int main() {
   desc.capacity = batch.size();
   const LstmPlan plan(backend, desc);
 
-  const std::vector<float> x = {1, 2, 3, 4, 5}, weight_ih = {0, 0, 1, 0}, weight_hh = {0, 0, 0, 0}, bias = {0, 0, 0, 0};
+  const std::vector<float> x = {1, 2, 3, 4, 5}, weight_ih = {0, 0, 1, 0}, weight_hh = {0, 0, 0, 0},
+                           bias = {0, 0, 0, 0};
   const LstmWeights weights = {weight_ih.data(), weight_hh.data(), bias.data(), bias.data(), nullptr};
   std::vector<float> y(5), final_state(2);
   Buffer workspace(backend, plan.workspace_bytes());
