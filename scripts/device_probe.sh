@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Builds benchmarks/device_probe.cu with nvcc alone and runs it on the GPU of this machine; no network, no CMake.
+# The result goes to benchmarks/results/<gpu>/device_probe.json. Arguments are passed on (--only SECTION,...).
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+command -v nvcc >/dev/null || { echo "error: nvcc is not on PATH: install the CUDA Toolkit" >&2; exit 1; }
+gpu=$(nvidia-smi --query-gpu=name --format=csv,noheader 2>/dev/null | head -n 1) || true
+[ -n "$gpu" ] || { echo "error: nvidia-smi shows no GPU on this machine" >&2; exit 1; }
+slug=$(echo "$gpu" | tr '[:upper:]' '[:lower:]' | sed 's/[^a-z0-9]\+/-/g; s/^-//; s/-$//')
+driver=$(nvidia-smi --query-gpu=driver_version --format=csv,noheader | head -n 1)
+commit=$(git rev-parse HEAD 2>/dev/null || echo unknown)
+
+# cuDNN from the toolkit or the system, or from a pip package; without it that section is left out.
+flags=()
+if echo '#include <cudnn.h>' | nvcc -x cu -E - >/dev/null 2>&1; then
+  flags=(-DRAGTIME_HAS_CUDNN -lcudnn)
+else
+  pip_cudnn=$(python3 -c 'import nvidia.cudnn as c; print(list(c.__path__)[0])' 2>/dev/null || true)
+  if [ -n "$pip_cudnn" ]; then
+    flags=(-DRAGTIME_HAS_CUDNN "-I$pip_cudnn/include" -Xlinker "$pip_cudnn/lib/libcudnn.so.9" -Xlinker -rpath -Xlinker "$pip_cudnn/lib")
+  else
+    echo "cuDNN was not found: its section is left out" >&2
+  fi
+fi
+
+mkdir -p build
+nvcc -std=c++20 -O3 -gencode arch=compute_90,code=sm_90 benchmarks/device_probe.cu -o build/device_probe -lcublasLt "${flags[@]}"
+
+folder=benchmarks/results/$slug
+mkdir -p "$folder"
+status=0
+build/device_probe --out build/device_probe.json "$@" || status=$?
+[ -s build/device_probe.json ] || exit 1
+# The first line of the object is "{"; what a reader needs to repeat the run goes behind it.
+{
+  echo '{'
+  printf '  "commit": "%s",\n  "driver": "%s",\n  "repeat": "scripts/device_probe.sh %s",\n' "$commit" "$driver" "$*"
+  tail -n +2 build/device_probe.json
+} >"$folder/device_probe.json"
+echo "$folder/device_probe.json"
+exit "$status"
