@@ -1,0 +1,1 @@
+"""The golden cases, one module an operation."""
