@@ -41,6 +41,7 @@ class GoldenFile:
         for kind, group in ((np.float32, inputs), (np.float64, results)):
             for name, tensor in group.items():
                 array = np.array(tensor.detach().numpy())
+                assert group is inputs or np.isfinite(array).all(), f"{case}/{name} is not finite"
                 self.tensors[f"{case}/{name}"] = array.astype(kind) if array.dtype == np.float64 else array
 
 

@@ -58,7 +58,8 @@ def survival_elements(logits_given, values, first, event_time, observed):
 def masked_loss_case(file, name, kind, layout, outputs=1, weighted=False, class_weight=None, pos_weight=None,
                      smoothing=0.0, ignored=False, logits_given=True):
     draw = Draw("masked_loss " + name)
-    lengths = [3, 1, 4, 0, 2, 5]
+    # A sequence without visits has no rows; in a layout of one row a sequence it would be masked.
+    lengths = [3, 1, 4, 2, 2, 5] if layout == "sequences" else [3, 1, 4, 0, 2, 5]
     steps = max(lengths) + 2
     rows = len(lengths) if layout == "sequences" else sum(lengths)
     of_rows = [1] * len(lengths) if layout == "sequences" else lengths
