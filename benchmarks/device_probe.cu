@@ -26,7 +26,6 @@
 #include <sstream>
 #include <stdexcept>
 #include <string>
-#include <type_traits>
 #include <vector>
 
 namespace {
@@ -244,9 +243,15 @@ __device__ void mma(float (&c)[4], const unsigned (&a)[4], const unsigned (&b)[2
       : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
 }
 
+// Keeps a kernel's parameter types from being deduced from the arguments.
+template <class T>
+struct Same {
+  using type = T;
+};
+
 template <class... Args>
 void launch(void (*kernel)(Args...), int blocks, int threads, int cluster, bool cooperative, size_t shared,
-            std::type_identity_t<Args>... args) {
+            typename Same<Args>::type... args) {
   cudaLaunchConfig_t config{};
   config.gridDim = dim3(blocks);
   config.blockDim = dim3(threads);

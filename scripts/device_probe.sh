@@ -25,7 +25,7 @@ else
 fi
 
 mkdir -p build
-nvcc -std=c++20 -O3 -gencode arch=compute_90,code=sm_90 benchmarks/device_probe.cu -o build/device_probe -lcublasLt "${flags[@]}"
+nvcc -std=c++17 -O3 -gencode arch=compute_90,code=sm_90 benchmarks/device_probe.cu -o build/device_probe -lcublasLt "${flags[@]}"
 
 folder=benchmarks/results/$slug
 mkdir -p "$folder"
