@@ -68,6 +68,8 @@ void DeviceBatch::stage(const RaggedLayout& layout, const RaggedBatch* batch, St
   std::size_t at_code_offsets = 0, at_codes = 0, at_weights = 0, at_ids = 0;
   if (batch != nullptr) {
     at_code_offsets = append_vector(batch->code_offsets);
+    // One more, the end once again: whoever asks for the codes of the row after the last finds none.
+    staging_.push_back(batch->code_offsets.back());
     at_codes = append_vector(batch->codes);
     at_weights = append_vector(batch->code_weights);
     at_ids = append_vector(batch->sequence_ids);

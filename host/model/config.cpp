@@ -1,7 +1,5 @@
-#include <cmath>
-
 #include "host/core/check.hpp"
-#include "ragtime/lstm.hpp"
+#include "host/data/excerpt.hpp"
 #include "ragtime/visit_lstm.hpp"
 
 namespace ragtime {
@@ -41,7 +39,7 @@ Task task_from_name(std::string_view name) {
     if (name == known.name) return known.task;
     names += concat(names.empty() ? "" : ", ", known.name);
   }
-  fail(ErrorCode::invalid_argument, "task is \"", name, "\": expected one of ", names);
+  fail(ErrorCode::invalid_argument, "task is ", excerpt(name), ": expected one of ", names);
 }
 
 bool is_patient_level(Task task) {

@@ -3,6 +3,7 @@
 
 #include "host/core/atomic_file.hpp"
 #include "host/core/check.hpp"
+#include "host/data/excerpt.hpp"
 #include "ragtime/model_directory.hpp"
 
 namespace ragtime {
@@ -13,26 +14,38 @@ using nlohmann::json;
 PoolMode aggregation_from_name(const std::string& name) {
   for (const PoolMode mode : {PoolMode::mean, PoolMode::sum, PoolMode::max, PoolMode::attention})
     if (name == name_of(mode)) return mode;
-  fail(ErrorCode::invalid_argument, "visit_aggregation is \"", name,
-       "\": expected mean, sum, max or attention");
+  fail(ErrorCode::invalid_argument, "visit_aggregation is ", excerpt(name),
+       ": expected mean, sum, max or attention");
 }
 
-// The members of one JSON object, each with its type, none twice, none unknown.
+// A value of the file, fit for a message.
+std::string shown(const json& value) {
+  if (value.is_string()) return excerpt(value.get_ref<const std::string&>());
+  return value.dump();
+}
+
+// The members of one JSON object, each with its type, none twice, none unknown. None is an object or an array
+// itself: those are refused before they are built, however deep.
 class ConfigReader {
  public:
   ConfigReader(const std::string& file, const std::string& text) : file_(file) {
     std::set<std::string> seen;
-    const auto refuse_duplicates = [&](int depth, json::parse_event_t event, json& parsed) {
-      if (event == json::parse_event_t::key && depth == 1) {
-        const std::string key = parsed.get<std::string>();
-        check(seen.insert(key).second, ErrorCode::parse_error, file_, ": key \"", key, "\" stands twice");
+    const auto inspect = [&](int depth, json::parse_event_t event, json& parsed) {
+      const bool opens =
+          event == json::parse_event_t::object_start || event == json::parse_event_t::array_start;
+      check(!opens || depth == 0, ErrorCode::parse_error, file_,
+            ": a value is an object or an array: expected numbers, strings, true and false");
+      if (event == json::parse_event_t::key) {
+        const std::string& key = parsed.get_ref<const std::string&>();
+        check(seen.insert(key).second, ErrorCode::parse_error, file_, ": key ", excerpt(key),
+              " stands twice");
       }
       return true;
     };
     try {
-      object_ = json::parse(text, refuse_duplicates);
+      object_ = json::parse(text, inspect);
     } catch (const json::exception& problem) {
-      fail(ErrorCode::parse_error, file_, ": not JSON: ", problem.what());
+      fail(ErrorCode::parse_error, file_, ": not JSON: ", std::string_view(problem.what()).substr(0, 200));
     }
     check(object_.is_object(), ErrorCode::parse_error, file_, ": expected a JSON object");
   }
@@ -41,20 +54,20 @@ class ConfigReader {
     if (const json* found = take(key, required)) {
       const bool fits = found->is_number_integer() &&
                         !(found->is_number_unsigned() && found->get<std::uint64_t>() > INT64_MAX);
-      check(fits, ErrorCode::parse_error, file_, ": ", key, " is ", found->dump(), ": expected an integer");
+      check(fits, ErrorCode::parse_error, file_, ": ", key, " is ", shown(*found), ": expected an integer");
       value = found->get<std::int64_t>();
     }
   }
   void read(const char* key, double& value) {
     if (const json* found = take(key, false)) {
-      check(found->is_number(), ErrorCode::parse_error, file_, ": ", key, " is ", found->dump(),
+      check(found->is_number(), ErrorCode::parse_error, file_, ": ", key, " is ", shown(*found),
             ": expected a number");
       value = found->get<double>();
     }
   }
   void read(const char* key, bool& value) {
     if (const json* found = take(key, false)) {
-      check(found->is_boolean(), ErrorCode::parse_error, file_, ": ", key, " is ", found->dump(),
+      check(found->is_boolean(), ErrorCode::parse_error, file_, ": ", key, " is ", shown(*found),
             ": expected true or false");
       value = found->get<bool>();
     }
@@ -62,22 +75,29 @@ class ConfigReader {
   std::string read_text(const char* key, std::string fallback) {
     const json* found = take(key, false);
     if (found == nullptr) return fallback;
-    check(found->is_string(), ErrorCode::parse_error, file_, ": ", key, " is ", found->dump(),
+    check(found->is_string(), ErrorCode::parse_error, file_, ": ", key, " is ", shown(*found),
           ": expected a string");
     return found->get<std::string>();
   }
 
   void refuse_the_rest() const {
     for (const auto& [key, value] : object_.items())
-      check(known_.contains(key), ErrorCode::parse_error, file_, ": unknown key \"", key, "\"");
+      check(known_.contains(key), ErrorCode::parse_error, file_, ": unknown key ", excerpt(key),
+            ": expected ", names());
   }
 
  private:
+  std::string names() const {
+    std::string text;
+    for (const std::string& name : known_) text += (text.empty() ? "" : ", ") + name;
+    return text;
+  }
+
   const json* take(const char* key, bool required) {
     known_.insert(key);
     const auto found = object_.find(key);
     if (found != object_.end()) return &*found;
-    check(!required, ErrorCode::parse_error, file_, ": key \"", key, "\" is missing");
+    check(!required, ErrorCode::parse_error, file_, ": key \"", key, "\" is missing: expected a number");
     return nullptr;
   }
 

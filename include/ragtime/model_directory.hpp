@@ -37,6 +37,8 @@ class Vocabulary {
   std::unordered_map<std::string, std::int32_t> ids_;
 };
 
+// config.json: the keys of ModelConfig by their names. vocab_size must be there; what else is left out takes
+// the default of ModelConfig, as in the constructor of the reference model. Any other key is refused.
 ModelConfig read_config(const std::filesystem::path& file);
 void write_config(const std::filesystem::path& file, const ModelConfig& config);
 

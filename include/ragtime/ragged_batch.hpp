@@ -78,10 +78,11 @@ class DeviceBatch {
   void load(const RaggedLayout& layout, Stream stream = {});  // without codes
 
   const RaggedView& view() const { return view_; }
-  const std::int32_t* code_offsets() const { return code_offsets_; }  // device [N+1], null without codes
-  const std::int32_t* codes() const { return codes_; }                // device [M]
-  const float* code_weights() const { return code_weights_; }         // device [M] or null
-  const Capacity& size() const { return size_; }                      // host copy of the counts
+  // Device [N+1], and one more, the last once again; null without codes.
+  const std::int32_t* code_offsets() const { return code_offsets_; }
+  const std::int32_t* codes() const { return codes_; }         // device [M]
+  const float* code_weights() const { return code_weights_; }  // device [M] or null
+  const Capacity& size() const { return size_; }               // host copy of the counts
 
  private:
   void stage(const RaggedLayout& layout, const RaggedBatch* batch, Stream stream);

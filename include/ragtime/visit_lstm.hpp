@@ -47,13 +47,13 @@ struct ModelConfig {
 // Refuses what no model can have, with the key, the value and what was expected; also a model of more than
 // 2^33 parameters.
 void validate(const ModelConfig& config);
-std::int64_t parameter_count(const ModelConfig& config);
+std::int64_t parameter_count(const ModelConfig& config);  // as PyTorch counts them
 
 // A parameter, named and shaped as in the state dict of the reference model.
 struct ParameterInfo {
   std::string name;                 // "lstm.weight_ih_l0"
   std::vector<std::int64_t> shape;  // as PyTorch
-  std::int64_t offset = 0;          // elements, in the flat arrays of all parameters
+  std::int64_t offset = 0;          // elements, in the flat arrays of all parameters; a multiple of 16
   std::int64_t elements = 0;
 };
 
@@ -68,6 +68,7 @@ struct ModelTargets {
   const std::uint8_t* observed = nullptr;  // [B]: survival
   const float* row_weight =
       nullptr;  // [R] ([B] for survival) or null; 0 masks. next_visit needs it: 0 at each last visit
+  // next_visit takes its targets from the batch itself; the codes of a visit must be distinct there.
 };
 
 class VisitLstm {
@@ -87,11 +88,14 @@ class VisitLstm {
   void initialize(std::uint64_t seed);
 
   std::span<const ParameterInfo> parameters() const;
+  // Elements of the flat arrays: all parameters, and between them the zeros that bring each to a multiple of
+  // 16 elements. An optimizer may take the whole array: what lies between has gradient 0 and stays 0.
   std::int64_t parameter_count() const;
-  void* parameter_data() const;  // device, [parameter_count] dtype
-  void* gradient_data() const;   // device, likewise; allocated with the first reserve(..., training)
+  void* parameter_data() const;  // device, [parameter_count()] dtype
+  void* gradient_data() const;   // device, likewise; null before the first reserve(..., true)
 
-  // Makes room for batches up to this size. Growing later is allowed (it allocates); shrinking does nothing.
+  // Makes room for batches up to this size, after which those run without allocating. A larger batch makes
+  // room for itself; nothing ever shrinks.
   void reserve(const Capacity& capacity, bool training);
 
   // Logits [R, K] on the device, valid until the next call. Dropout is off.
@@ -99,8 +103,10 @@ class VisitLstm {
   // The same, and the mean loss with its denominator (device, [1] dtype each).
   const void* evaluate(const DeviceBatch& batch, const ModelTargets& targets, void* loss, void* weight_sum,
                        Stream stream = {}, std::uint64_t* status = nullptr);
-  // Loss and all gradients (overwritten). Dropout masks follow (seed, *step); step is device memory.
-  // Returns the logits, with dropout applied on the way.
+  // Loss and all gradients (overwritten). Dropout, where config().dropout > 0, is applied to the pooled
+  // visits (site 0), between LSTM layers (site 1 + layer) and before the head (site num_layers); its masks
+  // follow (seed, *step), step in device memory, null for 0. Returns the logits, with dropout applied on the
+  // way.
   const void* forward_backward(const DeviceBatch& batch, const ModelTargets& targets, std::uint64_t seed,
                                const std::uint64_t* step, void* loss, void* weight_sum, Stream stream = {},
                                std::uint64_t* status = nullptr);
