@@ -73,7 +73,11 @@ std::optional<double> recall_at(std::int64_t k, std::span<const float> scores,
 }
 
 std::optional<double> concordance(const SurvivalPredictions& predictions) {
-  const auto& [offsets, risk, event_time, observed] = predictions;
+  // Not structured bindings: a lambda may capture those only from clang 16 on.
+  const auto& offsets = predictions.offsets;
+  const auto& risk = predictions.risk;
+  const auto& event_time = predictions.event_time;
+  const auto& observed = predictions.observed;
   if (has_nan(risk)) return std::nullopt;
   std::vector<std::size_t> patients(event_time.size());
   std::iota(patients.begin(), patients.end(), std::size_t{0});
