@@ -1,0 +1,75 @@
+// Once room is reserved, a run takes no memory from the heap: a training step and a prediction of the whole
+// model, which go through every operation, are counted at operator new.
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cstdlib>
+#include <new>
+
+#include "tests/model_support.hpp"
+
+namespace {
+
+std::atomic<std::int64_t> allocations = 0;
+
+void* counted(std::size_t bytes, std::size_t alignment = alignof(std::max_align_t)) {
+  ++allocations;
+  const std::size_t rounded = (bytes + alignment - 1) / alignment * alignment;
+  if (void* memory = std::aligned_alloc(alignment, rounded > 0 ? rounded : alignment)) return memory;
+  throw std::bad_alloc();
+}
+
+}  // namespace
+
+void* operator new(std::size_t bytes) {
+  return counted(bytes);
+}
+void* operator new(std::size_t bytes, std::align_val_t alignment) {
+  return counted(bytes, static_cast<std::size_t>(alignment));
+}
+[[gnu::noinline]] void operator delete(void* memory) noexcept {
+  std::free(memory);
+}
+[[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept {
+  std::free(memory);
+}
+[[gnu::noinline]] void operator delete(void* memory, std::align_val_t) noexcept {
+  std::free(memory);
+}
+[[gnu::noinline]] void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
+  std::free(memory);
+}
+
+namespace ragtime::test {
+namespace {
+
+TEST(Allocation, ARunOfTheModelTakesNothingFromTheHeap) {
+  const auto backend = make_backend("cpu");
+  const auto patients = some_patients();
+  const DeviceBatch batch = load(backend, patients);
+  set_cpu_threads(3);
+  for (const Task task : all_tasks)
+    for (const PoolMode mode : {PoolMode::mean, PoolMode::sum, PoolMode::max, PoolMode::attention}) {
+      VisitLstm model(backend, config_for(task, mode, true, 2, 0.3));
+      model.initialize(1);
+      const Targets<float> targets(task);
+      const ModelTargets view = targets.view();
+      float loss = 0, weight = 0;
+      const auto run = [&] {
+        model.forward_backward(batch, view, 1, nullptr, &loss, &weight);
+        model.evaluate(batch, view, &loss, &weight);
+      };
+      model.reserve(batch.size(), true);
+      model.reserve(batch.size(), false);
+      if (task == all_tasks[0] && mode == PoolMode::mean) run();  // the threads start once in a process
+      const std::int64_t before = allocations;
+      run();
+      EXPECT_EQ(allocations - before, 0) << name_of(task) << " " << name_of(mode);
+    }
+  set_cpu_threads(0);
+  EXPECT_GT(allocations, 0);
+}
+
+}  // namespace
+}  // namespace ragtime::test
