@@ -85,6 +85,18 @@ TEST_F(VocabularyFile, NamesTheLineThatIsBroken) {
   EXPECT_THAT(refusal(""), EndsWith("vocabulary.txt is empty: expected one code<TAB>id a line"));
 }
 
+// Codes are the bytes of the data, whatever their encoding; a message shows them escaped.
+TEST_F(VocabularyFile, CarriesCodesThatAreNoUtf8) {
+  const Vocabulary vocabulary = read("[PAD]\t0\ncaf\xE9\t1\n");
+  EXPECT_EQ(vocabulary.find("caf\xE9"), 1);
+  vocabulary.write(folder_.path() / "again.txt");
+  EXPECT_EQ(read_file(folder_.path() / "again.txt"), "[PAD]\t0\ncaf\xE9\t1\n");
+  EXPECT_THAT(refusal("[PAD]\t0\n\xFF\xFE\t7\n"),
+              HasSubstr(":2: the id of \"\\xff\\xfe\" is 7: expected 0 to 1"));
+  EXPECT_THAT(refusal(std::string_view("\x7f\x45LF\x02\x01\x01\0\0\n\x03\0", 12)),
+              HasSubstr(":1: \"\\x7fELF"));
+}
+
 TEST_F(VocabularyFile, WantsEveryIdOnceAndPaddingFirst) {
   EXPECT_THAT(refusal("[PAD]\t0\nx\t2\n"),
               EndsWith(":2: the id of \"x\" is 2: expected 0 to 1 without a gap, for the file has 2 lines"));

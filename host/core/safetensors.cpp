@@ -12,6 +12,7 @@
 
 #include "host/core/atomic_file.hpp"
 #include "host/core/check.hpp"
+#include "host/core/printable.hpp"
 
 static_assert(std::endian::native == std::endian::little, "tensors are copied as they stand in the file");
 
@@ -161,8 +162,7 @@ class Parser {
     try {
       return Json::parse(header_.begin(), header_.end(), inspect);
     } catch (const Json::exception& error) {
-      fail(ErrorCode::parse_error, name_,
-           ": the header is no JSON: ", std::string_view(error.what()).substr(0, 200));
+      fail(ErrorCode::parse_error, name_, ": the header is no JSON: ", printable(error.what(), 200));
     }
   }
 

@@ -1,27 +1,13 @@
 #pragma once
 
-// Text from a file, fit for an error message: quoted, short, and printable whatever the file holds.
+// Text from a file as error messages quote it.
 
-#include <string>
-#include <string_view>
+#include "host/core/printable.hpp"
 
 namespace ragtime {
 
 inline std::string excerpt(std::string_view text) {
-  constexpr std::size_t longest = 60;
-  constexpr std::string_view digits = "0123456789abcdef";
-  std::string shown = "\"";
-  for (const char character : text.substr(0, longest)) {
-    const auto byte = static_cast<unsigned char>(character);
-    if (byte >= 0x20 && byte < 0x7f) {
-      shown += character;
-    } else {
-      shown += "\\x";
-      shown += digits[byte >> 4];
-      shown += digits[byte & 15];
-    }
-  }
-  return shown + (text.size() > longest ? "...\"" : "\"");
+  return '"' + printable(text, 60) + '"';
 }
 
 }  // namespace ragtime

@@ -20,8 +20,7 @@ PoolMode aggregation_from_name(const std::string& name) {
 
 // A value of the file, fit for a message.
 std::string shown(const json& value) {
-  if (value.is_string()) return excerpt(value.get_ref<const std::string&>());
-  return value.dump();
+  return value.is_string() ? excerpt(value.get_ref<const std::string&>()) : value.dump();
 }
 
 // The members of one JSON object, each with its type, none twice, none unknown. None is an object or an array
@@ -30,13 +29,14 @@ class ConfigReader {
  public:
   ConfigReader(const std::string& file, const std::string& text) : file_(file) {
     std::set<std::string> seen;
+    std::string key;
     const auto inspect = [&](int depth, json::parse_event_t event, json& parsed) {
       const bool opens =
           event == json::parse_event_t::object_start || event == json::parse_event_t::array_start;
-      check(!opens || depth == 0, ErrorCode::parse_error, file_,
-            ": a value is an object or an array: expected numbers, strings, true and false");
+      check(!opens || depth == 0, ErrorCode::parse_error, file_, ": ", key.empty() ? "a value" : excerpt(key),
+            " is an object or an array: expected a number, a string, true or false");
       if (event == json::parse_event_t::key) {
-        const std::string& key = parsed.get_ref<const std::string&>();
+        key = parsed.get_ref<const std::string&>();
         check(seen.insert(key).second, ErrorCode::parse_error, file_, ": key ", excerpt(key),
               " stands twice");
       }
@@ -45,7 +45,7 @@ class ConfigReader {
     try {
       object_ = json::parse(text, inspect);
     } catch (const json::exception& problem) {
-      fail(ErrorCode::parse_error, file_, ": not JSON: ", std::string_view(problem.what()).substr(0, 200));
+      fail(ErrorCode::parse_error, file_, ": not JSON: ", printable(problem.what(), 200));
     }
     check(object_.is_object(), ErrorCode::parse_error, file_, ": expected a JSON object");
   }

@@ -42,9 +42,16 @@ class Vocabulary {
 ModelConfig read_config(const std::filesystem::path& file);
 void write_config(const std::filesystem::path& file, const ModelConfig& config);
 
-// Reads F32, F64, F16 or BF16 tensors into the model's parameters. Every parameter must be there in its shape
-// and finite, and nothing else may be.
+// Reads F32, F64, F16 or BF16 tensors into the model's parameters. Every parameter must be there in its
+// shape, finite and in the range of the model's dtype, and nothing else may be. On any Error the model is as
+// it was.
 void load_parameters(const std::filesystem::path& file, VisitLstm& model);
+// Writes them as F32, or F64 for a model in f64.
 void save_parameters(const std::filesystem::path& file, const VisitLstm& model);
+
+// The model of a directory: config.json and model.safetensors, which must agree before memory is taken for
+// the parameters, so that a config.json that asks for too much is refused.
+VisitLstm read_model(const std::filesystem::path& folder, std::shared_ptr<Backend> backend,
+                     DType dtype = DType::f32);
 
 }  // namespace ragtime
