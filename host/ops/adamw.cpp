@@ -45,4 +45,35 @@ void AdamWPlan::step(const AdamWOptions& options, const AdamWArgs& args, Stream 
   operation_->step(options, args, stream);
 }
 
+namespace {
+
+Buffer zeroed(const std::shared_ptr<Backend>& backend, std::size_t bytes) {
+  Buffer memory(backend, bytes);
+  backend->zero(memory.data(), bytes);
+  return memory;
+}
+
+}  // namespace
+
+AdamW::AdamW(std::shared_ptr<Backend> backend, std::int64_t parameters, const AdamWOptions& given,
+             DType dtype)
+    : options(given),
+      plan_(backend, {dtype, parameters}),
+      first_moment_(zeroed(backend, static_cast<std::size_t>(parameters) * size_of(dtype))),
+      second_moment_(zeroed(backend, static_cast<std::size_t>(parameters) * size_of(dtype))),
+      state_(zeroed(backend, sizeof(AdamWState))),
+      workspace_(backend, plan_.workspace_bytes()) {}
+
+void AdamW::step(void* parameters, const void* gradients, Stream stream, const std::uint64_t* status) {
+  AdamWArgs args;
+  args.parameters = parameters;
+  args.gradients = gradients;
+  args.first_moment = first_moment_.data();
+  args.second_moment = second_moment_.data();
+  args.state = state();
+  args.status = status;
+  args.workspace = workspace_.data();
+  plan_.step(options, args, stream);
+}
+
 }  // namespace ragtime

@@ -59,4 +59,25 @@ class AdamWPlan {
   std::unique_ptr<AdamWOperation> operation_;
 };
 
+// The optimizer of one flat array of parameters, with the memory it needs: all of it is taken when it is
+// made.
+class AdamW {
+ public:
+  // `parameters` is their number. dtype f32 or f64, as the parameters are.
+  AdamW(std::shared_ptr<Backend> backend, std::int64_t parameters, const AdamWOptions& options = {},
+        DType dtype = DType::f32);
+
+  AdamWOptions options;  // read at every step, so a schedule may change them in between
+
+  // parameters, gradients: device [n]. The step is skipped while the status word (device, or null) is set.
+  void step(void* parameters, const void* gradients, Stream stream = {},
+            const std::uint64_t* status = nullptr);
+
+  AdamWState* state() const { return state_.as<AdamWState>(); }  // device
+
+ private:
+  AdamWPlan plan_;
+  Buffer first_moment_, second_moment_, state_, workspace_;
+};
+
 }  // namespace ragtime
