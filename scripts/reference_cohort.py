@@ -42,6 +42,12 @@ def read_cohort(folder):
             for patient in sorted(patients)}
 
 
+def read_vocabulary(folder):
+    """code -> id, of a model directory."""
+    lines = (pathlib.Path(folder) / "vocabulary.txt").read_text(encoding="utf-8").splitlines()
+    return {code: int(number) for code, number in (line.split("\t") for line in lines)}
+
+
 def encode(visits, vocabulary):
     """Visits as sorted, distinct ids; codes that are not listed become [UNK], or nothing where there is none."""
     unknown = vocabulary.get(UNKNOWN)

@@ -6,11 +6,14 @@ ragtime's VisitLstm computes the same, with the same names and shapes of paramet
     sequence_mask  [B, T]     1 for a real visit, ones first. Every sequence needs one.
 """
 
+import json
 import math
 
 import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+import safetensors_file
 
 PATIENT_TASKS = ("binary_classification", "multi_class", "regression")
 VISIT_TASKS = ("next_visit", "visit_binary", "survival")
@@ -85,6 +88,14 @@ class ReferenceModel(nn.Module):
     def forward(self, visit_codes, visit_mask=None, sequence_mask=None):
         """visit_codes [B, T, C]; the masks as above. Without a mask everything is real."""
         return self.head(self.visits(visit_codes, visit_mask), sequence_mask)
+
+
+def load(folder, kind=ReferenceModel):
+    """The model of a model directory."""
+    model = kind(**json.loads((folder / "config.json").read_text()))
+    tensors, _ = safetensors_file.read(folder / "model.safetensors")
+    model.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in tensors.items()}, strict=True)
+    return model
 
 
 def activate(task, logits):

@@ -4,16 +4,13 @@ predicts the same there, to 1e-5: every task, all four aggregations, one and two
 
 import argparse
 import csv
-import json
 import pathlib
 import sys
 import tempfile
 
-from common import predicts_as_pytorch, report, run, torch
-
-import safetensors_file
-from reference_cohort import read_cohort
-from reference_model import ReferenceModel
+from common import predicts_as_pytorch, report, run
+from reference_cohort import read_cohort, read_vocabulary
+from reference_model import load
 
 CODE = "44054006"  # diabetes, of which ragtime synth makes enough
 
@@ -34,16 +31,6 @@ def write_labels(path, labels):
         rows = csv.writer(file)
         rows.writerow(["patient_id", "label"])
         rows.writerows(labels.items())
-
-
-def load(folder):
-    """Returns (model, vocabulary) of a model directory."""
-    config = json.loads((folder / "config.json").read_text())
-    model = ReferenceModel(**config)
-    tensors, _ = safetensors_file.read(folder / "model.safetensors")
-    model.load_state_dict({name: torch.from_numpy(array.copy()) for name, array in tensors.items()}, strict=True)
-    lines = (folder / "vocabulary.txt").read_text(encoding="utf-8").splitlines()
-    return model, {code: int(number) for code, number in (line.split("\t") for line in lines)}
 
 
 def before_first(cohort, code):
@@ -69,7 +56,7 @@ def main():
         for name, arguments in RUNS.items():
             run(options.tool, "train", "--data", data, "--out", scratch / name, "--device", "cpu", "--epochs", 2,
                 "--embedding-dim", 12, "--hidden-dim", 20, *[labels.get(word, word) for word in arguments])
-            model, vocabulary = load(scratch / name)
+            model, vocabulary = load(scratch / name), read_vocabulary(scratch / name)
             seen = before_first(cohort, CODE) if model.task == "binary_classification" else cohort
             failures += report(name, predicts_as_pytorch(options.tool, scratch / name, data, model, seen, vocabulary))
     return 1 if failures else 0
