@@ -75,19 +75,22 @@ void tile_of(int64_t rows, const T* x, int64_t ldx, const T* packed, int64_t dep
   if constexpr (R > 1) tile_of<T, R - 1>(rows, x, ldx, packed, depth, start, ld_start, y, ldy);
 }
 
+template <class T>
+constexpr T zeros[panel_columns<T>] = {};
+
 // One tile of up to rows_a_tile rows and one panel. start: what the sums begin with, null for zeros.
 template <class T>
 inline void panel_tile(int64_t rows, const T* x, int64_t ldx, const T* packed, int64_t depth, int64_t columns,
                        const T* start, int64_t ld_start, T* y, int64_t ldy) {
   constexpr int64_t width = panel_columns<T>;
-  if (columns == width && start != nullptr)
-    return tile_of<T, rows_a_tile>(rows, x, ldx, packed, depth, start, ld_start, y, ldy);
-  // Zeros to begin with, and a last panel that is not full, go through a tile of their own.
+  if (columns == width)
+    return tile_of<T, rows_a_tile>(rows, x, ldx, packed, depth, start != nullptr ? start : zeros<T>,
+                                   start != nullptr ? ld_start : 0, y, ldy);
+  // The last panel, when it is not full, goes through a tile of its own.
   T edge[rows_a_tile * width];
   for (int64_t r = 0; r < rows; ++r)
     for (int64_t j = 0; j < width; ++j)
       edge[r * width + j] = start != nullptr && j < columns ? start[r * ld_start + j] : T(0);
-  if (columns == width) return tile_of<T, rows_a_tile>(rows, x, ldx, packed, depth, edge, width, y, ldy);
   tile_of<T, rows_a_tile>(rows, x, ldx, packed, depth, edge, width, edge, width);
   for (int64_t r = 0; r < rows; ++r)
     for (int64_t j = 0; j < columns; ++j) y[r * ldy + j] = edge[r * width + j];
