@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Measures ragtime and PyTorch side by side on this machine's CPU: training of the small preset on a cohort, and the LSTM
-alone. scripts/compare_with_torch.sh builds what is needed and calls this.
+"""Measures ragtime and PyTorch side by side on this machine's CPU: training of the small preset on a cohort, and the
+LSTM alone. scripts/compare_with_torch.sh builds what is needed and calls this.
 
 The two take turns, several times; what counts is each one's best epoch or best median, since whatever else the
 machine does can only make a run slower.
@@ -97,16 +97,16 @@ def main():
         rates[f"lstm {name}"] = found
     print(f"{'rows/s':34}{'ragtime':>10}{'PyTorch':>10}  ratio   ({options.threads} threads)")
     for name, found in rates.items():
-        for peer in found.keys() - {"ragtime"}:
+        for peer in [key for key in found if key != "ragtime"]:
             found[f"ratio_{peer}"] = round(found["ragtime"] / found[peer], 3)
             print(f"{name + peer.removeprefix('torch').replace('_', ' (', 1) + ')' * ('_' in peer):34}"
                   f"{found['ragtime']:10,.0f}{found[peer]:10,.0f}  {found[f'ratio_{peer}']:.2f}")
-    report = {"command": f"scripts/compare_with_torch.sh {options.data.resolve().name}", "commit": commit,
+    report = {"command": f"scripts/compare_with_torch.sh {options.data.resolve().name} {options.out.name} --threads "
+                         f"{options.threads} --epochs {options.epochs} --rounds {options.rounds}", "commit": commit,
               "ragtime": output([options.tool, "--version"], 1).strip(), "torch": torch.__version__,
               "python": platform.python_version(), "processor": processor(), "threads": options.threads,
-              "rounds": options.rounds, "epochs": options.epochs,
-              "rows_per_second": {name: {key: round(value, 3 if key.startswith("ratio") else 0) for key, value in
-                                         found.items()} for name, found in rates.items()}}
+              "rows_per_second": {name: {key: round(value, 3 if key.startswith("ratio") else None)
+                                         for key, value in found.items()} for name, found in rates.items()}}
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(report, indent=2) + "\n")
     print(options.out)
