@@ -1,5 +1,5 @@
 // Once room is reserved, a run takes no memory from the heap: a training step and a prediction of the whole
-// model, which go through every operation, are counted at operator new.
+// model, and the LSTM with all that the model does not use, are counted at operator new.
 
 #include <gtest/gtest.h>
 
@@ -7,6 +7,8 @@
 #include <cstdlib>
 #include <new>
 
+#include "ragtime/lstm_step.hpp"
+#include "tests/lstm_run.hpp"
 #include "tests/model_support.hpp"
 
 namespace {
@@ -69,6 +71,34 @@ TEST(Allocation, ARunOfTheModelTakesNothingFromTheHeap) {
     }
   set_cpu_threads(0);
   EXPECT_GT(allocations, 0);
+}
+
+TEST(Allocation, ARunOfTheLstmTakesNothingFromTheHeap) {
+  const auto backend = make_backend("cpu");
+  set_cpu_threads(3);
+  for (const bool training : {true, false}) {
+    LstmProblem problem =
+        lstm_problem({.layers = 2, .directions = 2, .projection = 2}, std::vector<std::int32_t>(40, 3));
+    problem.dropout = 0.5;
+    LstmOptions options;
+    options.training = training;
+    LstmRun<float> lstm(backend, problem, lstm_loss(problem), options);
+    // A step of its forward direction's first layer.
+    const LstmStepPlan step(backend, {DType::f32, problem.input, problem.hidden, 1, true, problem.projection,
+                                      false, problem.sequences()});
+    const Buffer workspace(backend, step.workspace_bytes());
+    const auto run = [&] {
+      lstm.plan.forward(lstm.forward);
+      if (training) lstm.plan.backward(lstm.backward);
+      step.forward({lstm.forward.x, lstm.weight_table.data(), lstm.forward.h0, lstm.forward.c0,
+                    lstm.forward.h_n, lstm.forward.c_n, workspace.data(), nullptr});
+    };
+    run();
+    const std::int64_t before = allocations;
+    run();
+    EXPECT_EQ(allocations - before, 0);
+  }
+  set_cpu_threads(0);
 }
 
 }  // namespace

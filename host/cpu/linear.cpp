@@ -1,6 +1,7 @@
 #include <algorithm>
 
 #include "host/core/carve.hpp"
+#include "host/cpu/capacity.hpp"
 #include "host/cpu/cpu_operations.hpp"
 #include "host/cpu/kernels.hpp"
 
@@ -19,6 +20,7 @@ class LinearCpu final : public LinearOperation {
   std::size_t workspace_bytes() const override { return workspace_bytes_; }
 
   void forward(const LinearForward& args, Stream) const override {
+    check_fits(*args.rows, desc_.rows, "rows");
     Carver carver(args.workspace);
     T* packed = carve(carver);
     const std::int64_t in = desc_.input_size, out = desc_.output_size;
@@ -29,6 +31,7 @@ class LinearCpu final : public LinearOperation {
   }
 
   void backward(const LinearBackward& args, Stream) const override {
+    check_fits(*args.rows, desc_.rows, "rows");
     Carver carver(args.workspace);
     T* packed = carve(carver);
     const std::int64_t in = desc_.input_size, out = desc_.output_size, rows = *args.rows;

@@ -1,5 +1,7 @@
 #include "host/cpu/lstm.hpp"
 
+#include "host/cpu/capacity.hpp"
+
 namespace ragtime::cpu {
 
 template <class T>
@@ -18,6 +20,12 @@ LstmCpu<T>::LstmCpu(const LstmDesc& desc)
   }
   workspace_bytes_ = std::max(forward.bytes(), backward.bytes());
   reserve_bytes_ = reserve.bytes();
+}
+
+template <class T>
+void LstmCpu<T>::check_batch(const RaggedView& batch) const {
+  check_batch_fits(batch, desc_.capacity);
+  check_fits(batch.counts[3], desc_.capacity.steps, "steps");
 }
 
 template <class T>

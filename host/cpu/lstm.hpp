@@ -79,6 +79,7 @@ class LstmCpu final : public LstmOperation {
     std::int64_t begin;  // where its part of the walk's memory begins, in sequences
   };
 
+  void check_batch(const RaggedView& batch) const;
   Workspace carve_forward(Carver& carver) const;
   Workspace carve_backward(Carver& carver) const;
   Reserve carve_reserve(Carver& carver, std::int64_t layer) const;

@@ -141,6 +141,7 @@ void LstmCpu<T>::weight_gradients(const LstmBackward& args, std::int64_t layer, 
 
 template <class T>
 void LstmCpu<T>::backward(const LstmBackward& args, Stream) const {
+  check_batch(args.batch);
   Carver carver(args.workspace);
   Workspace work = carve_backward(carver);
   const std::int64_t sequences = args.batch.counts[0], rows = args.batch.counts[1];

@@ -81,6 +81,7 @@ void LstmCpu<T>::walk_forward(const LstmForward& args, std::int64_t layer, std::
 
 template <class T>
 void LstmCpu<T>::forward(const LstmForward& args, Stream) const {
+  check_batch(args.batch);
   Carver carver(args.workspace), reserve_carver(args.reserve);
   Workspace work = carve_forward(carver);
   const std::int64_t sequences = args.batch.counts[0], rows = args.batch.counts[1];

@@ -9,6 +9,11 @@ LinearPlan::LinearPlan(std::shared_ptr<Backend> backend, const LinearDesc& desc)
   check_count(desc.rows, "rows");
   check_size(desc.input_size, 1, "input_size");
   check_size(desc.output_size, 1, "output_size");
+  // So that the product of two of them does not overflow.
+  check(desc.input_size < std::int64_t{1} << 31, ErrorCode::invalid_argument, "input_size is ",
+        desc.input_size, ": expected less than 2^31");
+  check(desc.output_size < std::int64_t{1} << 31, ErrorCode::invalid_argument, "output_size is ",
+        desc.output_size, ": expected less than 2^31");
   operation_ = operations_for(backend_, desc.dtype).linear(desc);
 }
 

@@ -10,6 +10,9 @@ const LstmDesc& checked(const LstmDesc& desc) {
   check_size(desc.hidden_size, 1, "hidden_size");
   check_size(desc.num_layers, 1, "num_layers");
   check_size(desc.proj_size, 0, "proj_size");
+  // So that no product of two sizes and 4H overflows.
+  check(desc.input_size < std::int64_t{1} << 28, ErrorCode::invalid_argument, "input_size is ",
+        desc.input_size, ": expected less than 2^28");
   check(desc.hidden_size < std::int64_t{1} << 28, ErrorCode::invalid_argument, "hidden_size is ",
         desc.hidden_size, ": expected less than 2^28");
   check(desc.num_layers <= 1024, ErrorCode::invalid_argument, "num_layers is ", desc.num_layers,
@@ -19,15 +22,29 @@ const LstmDesc& checked(const LstmDesc& desc) {
   check_probability(desc.dropout, "dropout");
   check_count(desc.capacity.sequences, "capacity.sequences");
   check_count(desc.capacity.rows, "capacity.rows");
+  check_count(desc.capacity.steps, "capacity.steps");
   return desc;
 }
 
+// What the plan has no such weight for must be null: whoever gives it takes the plan for another one.
+template <class Pointers>
+void check_absent(const LstmDesc& desc, const Pointers& own, const char* name, std::int64_t i) {
+  const auto absent = [&](const void* pointer, const char* member, const char* why) {
+    check(pointer == nullptr, ErrorCode::invalid_argument, name, "[", i, "].", member,
+          " is given: expected null, the plan has ", why);
+  };
+  if (!desc.bias) absent(own.bias_ih, "bias_ih", "bias = false");
+  if (!desc.bias) absent(own.bias_hh, "bias_hh", "bias = false");
+  if (desc.proj_size == 0) absent(own.weight_hr, "weight_hr", "proj_size = 0");
+}
+
 void check_weights(const LstmDesc& desc, const LstmWeights* weights) {
-  check(weights != nullptr, ErrorCode::invalid_argument, "weights is null: expected ",
-        desc.num_layers * desc.directions(), " entries on the host");
-  for (std::int64_t i = 0; i < desc.num_layers * desc.directions(); ++i) {
-    const auto need = [&](const void* pointer, const char* name) {
-      check(pointer != nullptr, ErrorCode::invalid_argument, "weights[", i, "].", name,
+  const std::int64_t count = desc.num_layers * desc.directions();
+  check(weights != nullptr, ErrorCode::invalid_argument, "weights is null: expected ", count,
+        " entries on the host");
+  for (std::int64_t i = 0; i < count; ++i) {
+    const auto need = [&](const void* pointer, const char* member) {
+      check(pointer != nullptr, ErrorCode::invalid_argument, "weights[", i, "].", member,
             " is null: expected a device pointer");
     };
     need(weights[i].weight_ih, "weight_ih");
@@ -35,7 +52,16 @@ void check_weights(const LstmDesc& desc, const LstmWeights* weights) {
     if (desc.bias) need(weights[i].bias_ih, "bias_ih");
     if (desc.bias) need(weights[i].bias_hh, "bias_hh");
     if (desc.proj_size > 0) need(weights[i].weight_hr, "weight_hr");
+    check_absent(desc, weights[i], "weights", i);
   }
+}
+
+// Layer k drops at site + k; 16 bits of the counter are the site's.
+void check_dropout(const LstmDesc& desc, const DropoutKey& key) {
+  if (desc.dropout == 0 || !desc.training) return;
+  const std::int64_t last = std::int64_t{key.site} + desc.num_layers - 1;
+  check(last < 1 << 16, ErrorCode::invalid_argument, "dropout.site is ", key.site, ": expected less than ",
+        (1 << 16) - desc.num_layers + 1);
 }
 
 }  // namespace
@@ -65,6 +91,7 @@ void LstmPlan::forward(const LstmForward& args, Stream stream) const {
   }
   check_memory(args.workspace, workspace_bytes(), "workspace");
   check_memory(args.reserve, reserve_bytes(), "reserve");
+  check_dropout(desc_, args.dropout);
   operation_->forward(args, stream);
 }
 
@@ -79,6 +106,9 @@ void LstmPlan::backward(const LstmBackward& args, Stream stream) const {
   }
   check_memory(args.workspace, workspace_bytes(), "workspace");
   check_memory(args.reserve, reserve_bytes(), "reserve");
+  check_dropout(desc_, args.dropout);
+  for (std::int64_t i = 0; args.gradients != nullptr && i < desc_.num_layers * desc_.directions(); ++i)
+    check_absent(desc_, args.gradients[i], "gradients", i);
   operation_->backward(args, stream);
 }
 

@@ -1,0 +1,222 @@
+// y = x W^T + b and its gradients against plain double loops, at sizes around every block of the kernels; a
+// row's bits depend on that row alone; what lies behind the rows in use is neither read nor written.
+
+#include "ragtime/linear.hpp"
+
+#include <gtest/gtest.h>
+
+#include "tests/support.hpp"
+
+namespace ragtime::test {
+namespace {
+
+struct LinearProblem {
+  std::int64_t capacity = 0, rows = 0, input = 1, output = 1;
+  bool bias = true;
+  std::vector<double> x, weight, bias_values, d_y;
+};
+
+struct LinearResult {
+  std::vector<double> y, d_x, d_weight, d_bias;
+};
+
+// NaN in the rows between those in use and the capacity.
+LinearProblem linear_problem(std::int64_t rows, std::int64_t input, std::int64_t output, bool bias,
+                             std::int64_t slack = 7) {
+  LinearProblem problem{rows + slack, rows, input, output, bias, {}, {}, {}, {}};
+  Numbers numbers(static_cast<std::uint64_t>(rows * 1000000 + input * 1000 + output));
+  problem.x = cast<double>(numbers.vector<float>(rows * input));
+  problem.x.resize(static_cast<std::size_t>(problem.capacity * input), nan<double>);
+  problem.weight = cast<double>(numbers.vector<float>(output * input));
+  if (bias) problem.bias_values = cast<double>(numbers.vector<float>(output));
+  problem.d_y = cast<double>(numbers.vector<float>(rows * output));
+  problem.d_y.resize(static_cast<std::size_t>(problem.capacity * output), nan<double>);
+  return problem;
+}
+
+LinearResult reference_linear(const LinearProblem& problem) {
+  const std::int64_t in = problem.input, out = problem.output;
+  LinearResult result;
+  result.y.assign(problem.rows * out, 0);
+  result.d_x.assign(problem.rows * in, 0);
+  result.d_weight.assign(out * in, 0);
+  result.d_bias.assign(out, 0);
+  for (std::int64_t r = 0; r < problem.rows; ++r)
+    for (std::int64_t j = 0; j < out; ++j) {
+      const double d = problem.d_y[r * out + j];
+      double sum = problem.bias ? problem.bias_values[j] : 0;
+      for (std::int64_t k = 0; k < in; ++k) {
+        sum += problem.x[r * in + k] * problem.weight[j * in + k];
+        result.d_x[r * in + k] += d * problem.weight[j * in + k];
+        result.d_weight[j * in + k] += d * problem.x[r * in + k];
+      }
+      result.y[r * out + j] = sum;
+      result.d_bias[j] += d;
+    }
+  return result;
+}
+
+template <class T>
+struct LinearOutputs {
+  std::vector<T> y, d_x, d_weight, d_bias;
+};
+
+// preset: what d_weight and d_bias hold before they are added to; NaN: they are overwritten.
+template <class T>
+LinearOutputs<T> run_linear(const std::shared_ptr<Backend>& backend, const LinearProblem& problem,
+                            double preset = nan<double>) {
+  const LinearPlan plan(backend,
+                        {dtype_of<T>, problem.capacity, problem.input, problem.output, problem.bias});
+  const auto workspace = poisoned_workspace(backend, plan.workspace_bytes());
+  const DeviceArray<std::int32_t> rows(backend, {static_cast<std::int32_t>(problem.rows)});
+  const DeviceArray<T> x(backend, cast<T>(problem.x)), weight(backend, cast<T>(problem.weight));
+  const DeviceArray<T> bias(backend, cast<T>(problem.bias_values)), d_y(backend, cast<T>(problem.d_y));
+  const auto y = DeviceArray<T>::poisoned(backend, problem.capacity * problem.output);
+  const auto d_x = DeviceArray<T>::poisoned(backend, problem.capacity * problem.input);
+  const DeviceArray<T> d_weight(backend, std::vector<T>(problem.weight.size(), static_cast<T>(preset)));
+  const DeviceArray<T> d_bias(
+      backend, std::vector<T>(static_cast<std::size_t>(problem.output), static_cast<T>(preset)));
+  plan.forward({rows.data(), x.data(), weight.data(), bias.data(), y.data(), workspace.data()});
+  plan.backward({rows.data(), x.data(), weight.data(), d_y.data(), d_x.data(), d_weight.data(), d_bias.data(),
+                 !std::isnan(preset), workspace.data()});
+  const auto in_use = [&](const DeviceArray<T>& array, std::int64_t width) {
+    std::vector<T> all = array.host();
+    const auto end = all.begin() + problem.rows * width;
+    const std::vector<T> behind(end, all.end());
+    EXPECT_TRUE(same_bits(
+        behind, DeviceArray<T>::poisoned(backend, static_cast<std::int64_t>(behind.size())).host()));
+    return std::vector<T>(all.begin(), end);
+  };
+  return {in_use(y, problem.output), in_use(d_x, problem.input), d_weight.host(), d_bias.host()};
+}
+
+class Linear : public OnBackend {
+ protected:
+  template <class T>
+  void expect_as_formula(const LinearProblem& problem) {
+    const LinearResult expected = reference_linear(problem);
+    const auto actual = run_linear<T>(backend, problem);
+    EXPECT_TRUE(close(actual.y, expected.y, tolerance<T>, problem.output));
+    EXPECT_TRUE(close(actual.d_x, expected.d_x, tolerance<T>, problem.input));
+    EXPECT_TRUE(close(actual.d_weight, expected.d_weight, tolerance<T>, problem.input));
+    EXPECT_TRUE(close(actual.d_bias, expected.d_bias, tolerance<T>));
+    auto added = run_linear<T>(backend, problem, 2);
+    for (T& value : added.d_weight) value -= 2;
+    for (T& value : added.d_bias) value -= 2;
+    EXPECT_TRUE(close(added.d_weight, expected.d_weight, tolerance<T>, problem.input));
+    EXPECT_TRUE(close(added.d_bias, expected.d_bias, tolerance<T>));
+  }
+};
+RAGTIME_TEST_ON_BACKENDS(Linear);
+
+TEST_P(Linear, FollowsItsFormula) {
+  for (const std::int64_t rows : {0, 1, 13, 97})
+    for (const auto& [input, output] :
+         {std::pair{1, 1}, {3, 2}, {16, 32}, {17, 33}, {256, 5}, {259, 100}, {5, 300}})
+      for (const bool bias : {true, false}) {
+        SCOPED_TRACE(testing::Message() << rows << " x " << input << " -> " << output);
+        const auto problem = linear_problem(rows, input, output, bias);
+        expect_as_formula<float>(problem);
+        expect_as_formula<double>(problem);
+      }
+}
+
+TEST_P(Linear, GradientsAreThoseOfFiniteDifferences) {
+  LinearProblem problem = linear_problem(3, 4, 5, true, 0);
+  const auto outputs = run_linear<double>(backend, problem);
+  const auto loss = [&] {
+    const auto y = reference_linear(problem).y;
+    double sum = 0;
+    for (std::size_t i = 0; i < y.size(); ++i) sum += y[i] * problem.d_y[i];
+    return sum;
+  };
+  EXPECT_TRUE(close(outputs.d_x, finite_differences(problem.x, loss), 1e-9));
+  EXPECT_TRUE(close(outputs.d_weight, finite_differences(problem.weight, loss), 1e-9));
+  EXPECT_TRUE(close(outputs.d_bias, finite_differences(problem.bias_values, loss), 1e-9));
+}
+
+TEST_P(Linear, ARowHasItsBitsInAnyCompanyAndOnAnyThreads) {
+  const LinearProblem problem = linear_problem(203, 70, 65, true);
+  set_cpu_threads(1);
+  const auto together = run_linear<float>(backend, problem);
+  for (const int threads : {2, 3}) {
+    set_cpu_threads(threads);
+    const auto again = run_linear<float>(backend, problem);
+    EXPECT_TRUE(same_bits(again.y, together.y));
+    EXPECT_TRUE(same_bits(again.d_x, together.d_x));
+    EXPECT_TRUE(same_bits(again.d_weight, together.d_weight));
+    EXPECT_TRUE(same_bits(again.d_bias, together.d_bias));
+  }
+  for (const std::int64_t row : {0, 5, 11, 12, 95, 96, 202}) {
+    LinearProblem alone = problem;
+    alone.rows = 1;
+    std::fill(alone.x.begin(), alone.x.end(), nan<double>);
+    std::fill(alone.d_y.begin(), alone.d_y.end(), nan<double>);
+    std::copy_n(problem.x.begin() + row * 70, 70, alone.x.begin());
+    std::copy_n(problem.d_y.begin() + row * 65, 65, alone.d_y.begin());
+    const auto one = run_linear<float>(backend, alone);
+    EXPECT_TRUE(same_bits(one.y, std::vector<float>(&together.y[row * 65], &together.y[row * 65] + 65)));
+    EXPECT_TRUE(
+        same_bits(one.d_x, std::vector<float>(&together.d_x[row * 70], &together.d_x[row * 70] + 70)));
+  }
+}
+
+TEST_P(Linear, WhatCannotBeRightIsRefused) {
+  const auto refuses = [&](const LinearDesc& desc, std::initializer_list<std::string> parts,
+                           ErrorCode code = ErrorCode::invalid_argument) {
+    expect_error(code, parts, [&] { LinearPlan(backend, desc); });
+  };
+  const std::int64_t huge = std::int64_t{1} << 31;
+  refuses({.rows = -1, .input_size = 1, .output_size = 1}, {"rows is -1"});
+  refuses({.rows = huge, .input_size = 1, .output_size = 1}, {"rows is 2147483648"});
+  refuses({.rows = 1, .input_size = 0, .output_size = 1}, {"input_size is 0"});
+  refuses({.rows = 1, .input_size = huge, .output_size = 1}, {"input_size is 2147483648"});
+  refuses({.rows = 1, .input_size = 1, .output_size = -3}, {"output_size is -3"});
+  refuses({.rows = 1, .input_size = 1, .output_size = huge}, {"output_size is 2147483648"});
+  refuses({.rows = huge - 1, .input_size = huge - 1, .output_size = huge - 1}, {"larger than any memory"},
+          ErrorCode::out_of_memory);
+
+  const LinearPlan plan(backend, {DType::f32, 2, 3, 4, true});
+  const auto workspace = poisoned_workspace(backend, plan.workspace_bytes());
+  const DeviceArray<std::int32_t> two(backend, {2}), three(backend, {3}), negative(backend, {-1});
+  const DeviceArray<float> memory(backend, std::vector<float>(64, 7));
+  LinearForward forward{two.data(),    memory.data(), memory.data(),
+                        memory.data(), memory.data(), workspace.data()};
+  LinearBackward backward{two.data(),    memory.data(), memory.data(), memory.data(),   memory.data(),
+                          memory.data(), memory.data(), false,         workspace.data()};
+  const auto refuses_run = [&](ErrorCode code, const std::string& text, LinearForward changed) {
+    expect_error(code, {text}, [&] { plan.forward(changed); });
+    EXPECT_EQ(memory.host(), std::vector<float>(64, 7));
+  };
+  const auto refuses_backward = [&](ErrorCode code, const std::string& text, LinearBackward changed) {
+    expect_error(code, {text}, [&] { plan.backward(changed); });
+    EXPECT_EQ(memory.host(), std::vector<float>(64, 7));
+  };
+  const auto with = [](auto args, auto member) {
+    args.*member = nullptr;
+    return args;
+  };
+  const ErrorCode invalid = ErrorCode::invalid_argument;
+  refuses_run(invalid, "rows is null", with(forward, &LinearForward::rows));
+  refuses_run(invalid, "x is null", with(forward, &LinearForward::x));
+  refuses_run(invalid, "weight is null", with(forward, &LinearForward::weight));
+  refuses_run(invalid, "bias is null", with(forward, &LinearForward::bias));
+  refuses_run(invalid, "y is null", with(forward, &LinearForward::y));
+  refuses_run(invalid, "workspace is null", with(forward, &LinearForward::workspace));
+  refuses_backward(invalid, "rows is null", with(backward, &LinearBackward::rows));
+  refuses_backward(invalid, "x is null", with(backward, &LinearBackward::x));
+  refuses_backward(invalid, "weight is null", with(backward, &LinearBackward::weight));
+  refuses_backward(invalid, "d_y is null", with(backward, &LinearBackward::d_y));
+  refuses_backward(invalid, "workspace is null", with(backward, &LinearBackward::workspace));
+
+  if (backend->device() != DeviceType::cpu) return;  // elsewhere the count is in device memory
+  for (const auto* rows : {&three, &negative}) {
+    forward.rows = backward.rows = rows->data();
+    const std::string text = rows == &three ? "3 rows: expected at most 2" : "-1 rows";
+    refuses_run(ErrorCode::out_of_range, text, forward);
+    refuses_backward(ErrorCode::out_of_range, text, backward);
+  }
+}
+
+}  // namespace
+}  // namespace ragtime::test

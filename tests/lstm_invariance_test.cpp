@@ -1,0 +1,195 @@
+// What the bits of an LSTM do not depend on: a sequence's neighbours and its place among them, the number of
+// threads, what memory held before, the run before, other threads in the same plan.
+
+#include <gtest/gtest.h>
+
+#include <numeric>
+#include <thread>
+
+#include "tests/lstm_selection.hpp"
+
+namespace ragtime::test {
+namespace {
+
+class LstmInvariance : public OnBackend {};
+RAGTIME_TEST_ON_BACKENDS(LstmInvariance);
+
+// Enough sequences for several tiles, and values that fill more than one block of the kernels.
+LstmProblem large_problem(const LstmShape& shape = {
+                              .input = 37, .hidden = 66, .layers = 2, .directions = 2, .projection = 35}) {
+  Numbers numbers(11);
+  std::vector<std::int32_t> lengths(61);
+  for (auto& length : lengths) length = static_cast<std::int32_t>(numbers.integer(0, 7));
+  lengths[17] = 40;
+  LstmProblem problem = lstm_problem(shape, lengths);
+  problem.dropout = 0.25;
+  problem.seed = 5;
+  return problem;
+}
+
+Selection everybody(const LstmProblem& problem) {
+  Selection all(problem.lengths.size());
+  std::iota(all.begin(), all.end(), std::size_t{0});
+  return all;
+}
+
+template <class T>
+void expect_own_bits(const std::shared_ptr<Backend>& backend, const LstmProblem& problem) {
+  const LstmLoss loss = lstm_loss(problem);
+  const auto together = run_lstm<T>(backend, problem, &loss);
+  const auto check = [&](const Selection& chosen) {
+    const LstmProblem selected = select(problem, chosen);
+    const LstmLoss selected_loss = select(problem, loss, chosen);
+    LstmOptions options;  // of the same capacity, so that the plan is the same
+    options.slack = {problem.sequences() - selected.sequences(), problem.rows() - selected.rows(), 0, 40};
+    auto alone = run_lstm<T>(backend, selected, &selected_loss, options);
+    alone.gradients.clear();
+    expect_same_bits(alone, select(problem, together, chosen));
+  };
+  for (std::size_t b = 0; b < problem.lengths.size(); b += 5) check({b});
+  check({17, 3});
+  check({30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 41, 42});
+  Selection reversed = everybody(problem);
+  std::reverse(reversed.begin(), reversed.end());
+  check(reversed);
+  Selection mixed = everybody(problem);
+  Numbers numbers(3);
+  for (std::size_t i = mixed.size(); i > 1; --i)
+    std::swap(mixed[i - 1], mixed[numbers.integer(0, static_cast<std::int64_t>(i) - 1)]);
+  check(mixed);
+}
+
+TEST_P(LstmInvariance, ASequenceHasItsBitsAloneAndInAnyCompany) {
+  for (const int threads : {1, 2}) {
+    set_cpu_threads(threads);
+    expect_own_bits<float>(backend, large_problem());
+    expect_own_bits<double>(backend, large_problem());
+    expect_own_bits<float>(backend, large_problem({.input = 3, .hidden = 5}));
+  }
+}
+
+TEST_P(LstmInvariance, NaNInNeighboursStaysThere) {
+  const LstmProblem problem = large_problem();
+  const LstmLoss loss = lstm_loss(problem);
+  const auto clean = run_lstm<float>(backend, problem, &loss);
+  Selection spared, struck;
+  for (std::size_t b = 0; b < problem.lengths.size(); ++b) (b % 3 == 0 ? spared : struck).push_back(b);
+  // NaN through and through for the struck, the old values for the spared.
+  LstmProblem half = problem;
+  LstmLoss half_loss = loss;
+  const auto strike_rows = [&](Values& values, std::int64_t width) {
+    const auto offsets = layout_of(problem.lengths).visit_offsets;
+    for (const std::size_t b : struck)
+      std::fill(values.begin() + offsets[b] * width, values.begin() + offsets[b + 1] * width, nan<double>);
+  };
+  const auto strike_states = [&](Values& values, std::int64_t slots, std::int64_t width) {
+    for (std::int64_t slot = 0; slot < slots; ++slot)
+      for (const std::size_t b : struck)
+        std::fill_n(values.begin() + (slot * problem.sequences() + static_cast<std::int64_t>(b)) * width,
+                    width, nan<double>);
+  };
+  const std::int64_t slots = problem.layers * problem.directions;
+  const std::int64_t width = problem.directions * problem.width();
+  strike_rows(half.x, problem.input);
+  strike_states(half.h0, slots, problem.width());
+  strike_states(half.c0, slots, problem.hidden);
+  strike_rows(half_loss.d_y, width);
+  strike_states(half_loss.d_h_n, slots, problem.width());
+  strike_states(half_loss.d_c_n, slots, problem.hidden);
+  strike_states(half_loss.d_final_state, 1, width);
+  const auto poisoned = run_lstm<float>(backend, half, &half_loss);
+  expect_same_bits(select(problem, poisoned, spared), select(problem, clean, spared));
+  EXPECT_TRUE(std::isnan(select(problem, poisoned, struck).y[0]));
+}
+
+TEST_P(LstmInvariance, TheNumberOfThreadsChangesNothing) {
+  for (const LstmProblem& problem :
+       {large_problem(), large_problem({.input = 300, .hidden = 90}), lstm_problem({.layers = 3}, {4})}) {
+    const LstmLoss loss = lstm_loss(problem);
+    set_cpu_threads(1);
+    const auto one = run_lstm<float>(backend, problem, &loss);
+    for (const int threads : {2, 3, 7}) {
+      SCOPED_TRACE(threads);
+      set_cpu_threads(threads);
+      expect_same_bits(run_lstm<float>(backend, problem, &loss), one);
+    }
+  }
+}
+
+TEST_P(LstmInvariance, WhatMemoryHeldChangesNothing) {
+  for (const LstmShape& shape : lstm_shapes()) {
+    SCOPED_TRACE(name_of(shape));
+    LstmProblem problem = lstm_problem(shape, {4, 0, 1, 7});
+    problem.dropout = 0.5;
+    const LstmLoss loss = lstm_loss(problem);
+    LstmOptions options;
+    options.slack = {.sequences = 5, .rows = 33, .steps = 2};
+    options.memory = 0;
+    const auto expected = run_lstm<float>(backend, problem, &loss, options);
+    for (const std::uint8_t memory : {0xFF, 0x7F}) {
+      options.memory = memory;
+      expect_same_bits(run_lstm<float>(backend, problem, &loss, options), expected);
+    }
+    for (const bool training : {true, false}) {
+      LstmOptions forward_only = options;
+      forward_only.training = training;
+      problem.dropout = 0;
+      forward_only.memory = 0;
+      const auto clean = run_lstm<float>(backend, problem, nullptr, forward_only);
+      forward_only.memory = 0xFF;
+      expect_same_bits(run_lstm<float>(backend, problem, nullptr, forward_only), clean);
+    }
+  }
+}
+
+TEST_P(LstmInvariance, RunsDoNotSeeTheRunsBefore) {
+  const LstmProblem problem = large_problem();
+  const LstmLoss loss = lstm_loss(problem);
+  const auto expected = run_lstm<float>(backend, problem, &loss);
+  LstmRun<float> run(backend, problem, loss);
+  const LstmRun<float> other(backend, select(problem, Selection{17, 2, 1}), {});
+  LstmForward between = other.forward;  // another batch, through the same plan and memory
+  between.workspace = run.forward.workspace;
+  between.reserve = run.forward.reserve;
+  for (int repeat = 0; repeat < 3; ++repeat) {
+    run.plan.forward(between);
+    run.plan.forward(run.forward);
+    run.plan.backward(run.backward);
+    run.plan.backward(run.backward);  // reads the reserve and leaves it as it was
+    expect_same_bits(run.outputs(), expected);
+  }
+}
+
+TEST_P(LstmInvariance, OnePlanServesSeveralThreads) {
+  set_cpu_threads(2);
+  const LstmProblem whole = large_problem({.input = 9, .hidden = 12, .layers = 2, .directions = 2});
+  const LstmRun<float> shared(backend, whole);
+  constexpr std::size_t callers = 4;
+  std::vector<LstmProblem> problems;
+  std::vector<LstmLoss> losses;
+  std::vector<LstmOutputs<float>> expected, actual(callers);
+  for (std::size_t caller = 0; caller < callers; ++caller) {
+    problems.push_back(select(whole, {caller, 17, caller + 20, caller + 30}));
+    losses.push_back(lstm_loss(problems.back(), 50 + caller));
+    LstmOptions options;
+    options.slack = {whole.sequences() - 4, whole.rows() - problems.back().rows(), 0, 0};
+    expected.push_back(run_lstm<float>(backend, problems.back(), &losses.back(), options));
+  }
+  std::vector<std::thread> threads;
+  for (std::size_t caller = 0; caller < callers; ++caller)
+    threads.emplace_back([&, caller] {
+      LstmOptions options;
+      options.slack = {whole.sequences() - 4, whole.rows() - problems[caller].rows(), 0, 0};
+      LstmRun<float> run(backend, problems[caller], losses[caller], options);
+      for (int repeat = 0; repeat < 20; ++repeat) {
+        shared.plan.forward(run.forward);
+        shared.plan.backward(run.backward);
+      }
+      actual[caller] = run.outputs();
+    });
+  for (auto& thread : threads) thread.join();
+  for (std::size_t caller = 0; caller < callers; ++caller) expect_same_bits(actual[caller], expected[caller]);
+}
+
+}  // namespace
+}  // namespace ragtime::test
