@@ -7,6 +7,42 @@
 namespace ragtime {
 namespace {
 
+// Both structs have public members and may have been filled by hand; what is wrong here would be read out of
+// bounds there.
+void check_layout(const RaggedLayout& layout) {
+  const auto& offsets = layout.visit_offsets;
+  const std::size_t sequences = layout.order.size();
+  check(offsets.size() == sequences + 1, ErrorCode::shape_mismatch, "visit_offsets has ", offsets.size(),
+        " elements: expected ", sequences + 1, ", one more than order");
+  check(layout.inverse_order.size() == sequences, ErrorCode::shape_mismatch, "inverse_order has ",
+        layout.inverse_order.size(), " elements: expected ", sequences, ", as order");
+  check(offsets.front() == 0, ErrorCode::invalid_argument, "visit_offsets[0] = ", offsets.front(),
+        ": expected 0");
+  for (std::size_t b = 1; b < offsets.size(); ++b)
+    check(offsets[b] >= offsets[b - 1], ErrorCode::invalid_argument, "visit_offsets[", b, "] = ", offsets[b],
+          " is smaller than visit_offsets[", b - 1, "] = ", offsets[b - 1], ": offsets must not decrease");
+  for (std::size_t i = 0; i < sequences; ++i) {
+    const std::int32_t b = layout.order[i];
+    check(b >= 0 && static_cast<std::size_t>(b) < sequences &&
+              layout.inverse_order[b] == static_cast<std::int32_t>(i),
+          ErrorCode::invalid_argument, "order[", i, "] = ", b,
+          ": expected a permutation of the sequences, with inverse_order its inverse");
+    check(i == 0 || layout.length(b) <= layout.length(layout.order[i - 1]), ErrorCode::invalid_argument,
+          "order[", i, "] = ", b, " is a longer sequence than order[", i - 1,
+          "] = ", i == 0 ? b : layout.order[i - 1], ": expected the longest first");
+  }
+  const std::int32_t longest = sequences == 0 ? 0 : layout.length(layout.order[0]);
+  check(layout.steps() == longest, ErrorCode::shape_mismatch, "batch_sizes has ", layout.batch_sizes.size(),
+        " elements: expected ", longest, ", the longest length");
+  std::size_t alive = sequences;
+  for (std::int32_t t = 0; t < longest; ++t) {
+    while (layout.length(layout.order[alive - 1]) <= t) --alive;
+    check(layout.batch_sizes[t] == static_cast<std::int32_t>(alive), ErrorCode::invalid_argument,
+          "batch_sizes[", t, "] = ", layout.batch_sizes[t], ": expected ", alive,
+          ", the sequences longer than ", t);
+  }
+}
+
 void check_codes(const RaggedBatch& batch) {
   const auto& offsets = batch.code_offsets;
   const std::size_t rows = static_cast<std::size_t>(batch.layout.rows());
@@ -36,11 +72,13 @@ DeviceBatch::DeviceBatch(std::shared_ptr<Backend> backend) : backend_(std::move(
 }
 
 void DeviceBatch::load(const RaggedBatch& batch, Stream stream) {
+  check_layout(batch.layout);
   check_codes(batch);
   stage(batch.layout, &batch, stream);
 }
 
 void DeviceBatch::load(const RaggedLayout& layout, Stream stream) {
+  check_layout(layout);
   stage(layout, nullptr, stream);
 }
 

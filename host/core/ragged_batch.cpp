@@ -15,14 +15,26 @@ void check_span(std::size_t got, std::int64_t expected, const char* name, const 
         " elements: expected ", expected, ", ", shape);
 }
 
-// a * b * c, or an Error naming the three.
-std::int64_t volume(std::int64_t a, std::int64_t b, std::int64_t c, const char* names) {
+void check_side(std::int64_t size, const char* name) {
+  check(size >= 0 && size < most, ErrorCode::invalid_argument, name, " is ", size,
+        ": expected 0 or more, less than 2147483647");
+}
+
+// B * T * C. Each side is below 2^31, so B * T cannot overflow.
+std::int64_t volume(std::int64_t sequences, std::int64_t steps, std::int64_t codes_per_visit) {
+  check_side(sequences, "sequences");
+  check_side(steps, "steps");
+  check_side(codes_per_visit, "codes_per_visit");
   std::int64_t product = 0;
-  check(a >= 0 && b >= 0 && c >= 0 && !__builtin_mul_overflow(a, b, &product) &&
-            !__builtin_mul_overflow(product, c, &product),
-        ErrorCode::invalid_argument, names, " are ", a, ", ", b, ", ", c,
-        ": expected sizes whose product is a size");
+  check(!__builtin_mul_overflow(sequences * steps, codes_per_visit, &product), ErrorCode::invalid_argument,
+        "sequences, steps, codes_per_visit are ", sequences, ", ", steps, ", ", codes_per_visit,
+        ": expected a product below 2^63");
   return product;
+}
+
+void check_vocab_size(std::int64_t vocab_size) {
+  check(vocab_size >= 0, ErrorCode::invalid_argument, "vocab_size is ", vocab_size,
+        ": expected the size of the vocabulary, or 0 for no check");
 }
 
 // Everything that follows from visit_offsets, which are right by now.
@@ -67,7 +79,7 @@ std::int64_t prefix_length(std::span<const std::uint8_t> mask, std::int64_t b, s
     check(value <= 1, ErrorCode::invalid_argument, "sequence_mask[", b, ", ", t, "] = ", value,
           ": expected 0 or 1");
     check(value == 0 || length == t, ErrorCode::invalid_argument, "sequence_mask[", b, ", ", t,
-          "] = 1 follows a 0: expected the real visits first, without holes");
+          "] = 1 follows a 0: expected the real visits first, without a hole");
     length += value;
   }
   return length;
@@ -96,6 +108,8 @@ RaggedLayout RaggedLayout::from_lengths(std::span<const std::int32_t> lengths, R
 RaggedLayout RaggedLayout::from_offsets(std::span<const std::int32_t> visit_offsets, RaggedOptions options) {
   check(!visit_offsets.empty(), ErrorCode::shape_mismatch,
         "visit_offsets is empty: expected B+1 elements, at least one");
+  check(static_cast<std::int64_t>(visit_offsets.size()) <= most, ErrorCode::invalid_argument,
+        "visit_offsets has ", visit_offsets.size(), " elements: expected less than 2^31");
   check(visit_offsets[0] == 0, ErrorCode::invalid_argument, "visit_offsets[0] = ", visit_offsets[0],
         ": expected 0");
   for (std::size_t b = 1; b < visit_offsets.size(); ++b)
@@ -110,9 +124,7 @@ RaggedLayout RaggedLayout::from_offsets(std::span<const std::int32_t> visit_offs
 
 RaggedLayout RaggedLayout::from_mask(std::span<const std::uint8_t> mask, std::int64_t sequences,
                                      std::int64_t steps, RaggedOptions options) {
-  check_span(mask.size(), volume(sequences, steps, 1, "sequences, steps, 1"), "sequence_mask", "[B, T]");
-  check(sequences < most && steps <= most, ErrorCode::invalid_argument, "sequences, steps are ", sequences,
-        ", ", steps, ": expected less than 2^31 each");
+  check_span(mask.size(), volume(sequences, steps, 1), "sequence_mask", "[B, T]");
   std::vector<std::int32_t> lengths(sequences);
   for (std::int64_t b = 0; b < sequences; ++b)
     lengths[b] = static_cast<std::int32_t>(prefix_length(mask, b, steps));
@@ -125,6 +137,7 @@ Capacity RaggedBatch::size() const {
 
 RaggedBatch RaggedBatch::from_patients(std::span<const PatientVisits> patients, std::int64_t vocab_size,
                                        RaggedOptions options) {
+  check_vocab_size(vocab_size);
   RaggedBatch batch;
   std::vector<std::int32_t> lengths;
   lengths.reserve(patients.size());
@@ -150,14 +163,12 @@ RaggedBatch RaggedBatch::from_padded(std::span<const std::int32_t> codes,
                                      std::span<const std::uint8_t> sequence_mask, std::int64_t sequences,
                                      std::int64_t steps, std::int64_t codes_per_visit,
                                      std::int64_t vocab_size, RaggedOptions options) {
-  const std::int64_t elements =
-      volume(sequences, steps, codes_per_visit, "sequences, steps, codes_per_visit");
+  check_vocab_size(vocab_size);
+  const std::int64_t elements = volume(sequences, steps, codes_per_visit);
   check_span(codes.size(), elements, "codes", "[B, T, C]");
   if (!visit_mask.empty()) check_span(visit_mask.size(), elements, "visit_mask", "[B, T, C]");
   RaggedBatch batch;
   if (sequence_mask.empty() && sequences * steps > 0) {
-    check(sequences < most && steps <= most, ErrorCode::invalid_argument, "sequences, steps are ", sequences,
-          ", ", steps, ": expected less than 2^31 each");
     batch.layout = RaggedLayout::from_lengths(
         std::vector<std::int32_t>(sequences, static_cast<std::int32_t>(steps)), options);
   } else {

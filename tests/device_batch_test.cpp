@@ -1,0 +1,135 @@
+// DeviceBatch: what arrives on the device is what the host batch holds, memory is reused from load to load,
+// and a batch that was filled by hand and does not add up is refused and leaves the loaded one as it was.
+
+#include <gtest/gtest.h>
+
+#include "tests/support.hpp"
+
+namespace ragtime {
+namespace {
+
+class DeviceBatchTest : public test::OnBackend {
+ protected:
+  template <class T>
+  std::vector<T> host(const T* memory, std::size_t count) {
+    std::vector<T> values(count);
+    backend->copy(values.data(), memory, count * sizeof(T), CopyKind::to_host);
+    backend->synchronize();
+    return values;
+  }
+
+  void expect_loaded(const DeviceBatch& device, const RaggedLayout& layout, std::int32_t codes) {
+    const auto& view = device.view();
+    EXPECT_EQ(host(view.counts, 4),
+              (std::vector<std::int32_t>{layout.sequences(), layout.rows(), codes, layout.steps()}));
+    EXPECT_EQ(host(view.visit_offsets, layout.visit_offsets.size()), layout.visit_offsets);
+    EXPECT_EQ(host(view.order, layout.order.size()), layout.order);
+    EXPECT_EQ(host(view.inverse_order, layout.order.size()), layout.inverse_order);
+    EXPECT_EQ(host(view.batch_sizes, layout.batch_sizes.size()), layout.batch_sizes);
+    EXPECT_EQ(std::vector(view.host_batch_sizes, view.host_batch_sizes + layout.steps()), layout.batch_sizes);
+    EXPECT_EQ(device.size().sequences, layout.sequences());
+    EXPECT_EQ(device.size().rows, layout.rows());
+    EXPECT_EQ(device.size().codes, codes);
+    EXPECT_EQ(device.size().steps, layout.steps());
+  }
+
+  static RaggedBatch example() {
+    auto batch = RaggedBatch::from_patients(
+        std::vector<PatientVisits>{{{3}, {}, {1, 1, 2}}, {{0}}, {{5}, {4, 3}, {}, {}}});
+    batch.code_weights = {1, 0, 2, .5f, 1, 3, 1, 1};
+    batch.sequence_ids = {9, 4'000'000'000u, 7};
+    return batch;
+  }
+};
+RAGTIME_TEST_ON_BACKENDS(DeviceBatchTest);
+
+TEST_P(DeviceBatchTest, HoldsWhatTheHostBatchHolds) {
+  DeviceBatch device(backend);
+  const RaggedBatch batch = example();
+  device.load(batch);
+  expect_loaded(device, batch.layout, 8);
+  EXPECT_EQ(host(device.code_offsets(), batch.code_offsets.size()), batch.code_offsets);
+  EXPECT_EQ(host(device.codes(), batch.codes.size()), batch.codes);
+  EXPECT_EQ(host(device.code_weights(), batch.codes.size()), batch.code_weights);
+  EXPECT_EQ(host(device.view().sequence_ids, 3), batch.sequence_ids);
+}
+
+TEST_P(DeviceBatchTest, LoadsLargerAndSmallerBatchesOneAfterTheOther) {
+  DeviceBatch device(backend);
+  for (const auto& lengths : test::ragged_lengths()) {
+    const auto layout = test::layout_of(lengths);
+    device.load(layout);
+    expect_loaded(device, layout, 0);
+    EXPECT_EQ(device.code_offsets(), nullptr);
+    EXPECT_EQ(device.view().sequence_ids, nullptr);
+  }
+  device.load(RaggedLayout{});
+  expect_loaded(device, RaggedLayout{}, 0);
+}
+
+TEST_P(DeviceBatchTest, KeepsItsMemoryForABatchThatFits) {
+  DeviceBatch device(backend);
+  device.load(test::layout_of(std::vector<std::int32_t>(100, 7)));
+  const auto* before = device.view().counts;
+  device.load(example());
+  EXPECT_EQ(device.view().counts, before);
+}
+
+TEST_P(DeviceBatchTest, WithoutWeightsAndIdsThePointersAreNull) {
+  DeviceBatch device(backend);
+  RaggedBatch batch = example();
+  device.load(batch);
+  batch.code_weights.clear();
+  batch.sequence_ids.clear();
+  device.load(batch);
+  EXPECT_EQ(device.code_weights(), nullptr);
+  EXPECT_EQ(device.view().sequence_ids, nullptr);
+}
+
+TEST_P(DeviceBatchTest, TheHostCopyMovesAlong) {
+  DeviceBatch device(backend);
+  const RaggedBatch batch = example();
+  device.load(batch);
+  const DeviceBatch moved = std::move(device);
+  expect_loaded(moved, batch.layout, 8);
+}
+
+TEST_P(DeviceBatchTest, RefusesABatchThatDoesNotAddUp) {
+  DeviceBatch device(backend);
+  const RaggedBatch good = example();
+  device.load(good);
+  const auto refused = [&](ErrorCode code, const std::string& text, auto&& spoil) {
+    RaggedBatch bad = good;
+    spoil(bad);
+    expect_error(code, {text}, [&] { device.load(bad); });
+    expect_loaded(device, good.layout, 8);
+  };
+  const auto shape = ErrorCode::shape_mismatch, value = ErrorCode::invalid_argument;
+  refused(shape, "code_offsets has 8 elements: expected 9", [](auto& b) { b.code_offsets.pop_back(); });
+  refused(shape, "code_offsets has 0 elements: expected 9", [](auto& b) { b.code_offsets.clear(); });
+  refused(value, "code_offsets[0] = 1: expected 0", [](auto& b) { b.code_offsets[0] = 1; });
+  refused(value, "code_offsets[3] = 0 is smaller than code_offsets[2] = 1",
+          [](auto& b) { b.code_offsets[3] = 0; });
+  refused(shape, "codes has 7 elements: expected 8", [](auto& b) { b.codes.pop_back(); });
+  refused(shape, "code_weights has 1 elements: expected 8 or none", [](auto& b) { b.code_weights = {1}; });
+  refused(shape, "sequence_ids has 2 elements: expected 3 or none", [](auto& b) { b.sequence_ids = {1, 2}; });
+  refused(shape, "visit_offsets has 0 elements: expected 4", [](auto& b) { b.layout.visit_offsets.clear(); });
+  refused(shape, "inverse_order has 2 elements", [](auto& b) { b.layout.inverse_order.pop_back(); });
+  refused(value, "visit_offsets[0] = -1", [](auto& b) { b.layout.visit_offsets[0] = -1; });
+  refused(value, "visit_offsets[2] = 2 is smaller", [](auto& b) { b.layout.visit_offsets[2] = 2; });
+  refused(value, "order[1] = 3: expected a permutation", [](auto& b) { b.layout.order[1] = 3; });
+  refused(value, "order[1] = 2: expected a permutation", [](auto& b) { b.layout.order[1] = 2; });
+  refused(value, "order[1] = 2 is a longer sequence than order[0] = 0", [](auto& b) {
+    b.layout.order = {0, 2, 1};
+    b.layout.inverse_order = {0, 2, 1};
+  });
+  refused(shape, "batch_sizes has 3 elements: expected 4", [](auto& b) { b.layout.batch_sizes.pop_back(); });
+  refused(value, "batch_sizes[1] = 3: expected 2", [](auto& b) { b.layout.batch_sizes[1] = 3; });
+}
+
+TEST(DeviceBatchWithoutBackendTest, IsRefused) {
+  expect_error(ErrorCode::invalid_argument, {"backend is null"}, [] { DeviceBatch device(nullptr); });
+}
+
+}  // namespace
+}  // namespace ragtime
