@@ -71,17 +71,17 @@ std::vector<std::vector<std::int32_t>> plan_epoch(std::span<const std::int32_t> 
 
   shuffle(indices, options.seed, options.epoch, Draw::sequences);
   // How many sequences a window holds: by count exactly, by rows from their mean length.
-  std::int64_t window = options.batch_size * window_batches;
+  const std::int64_t count = static_cast<std::int64_t>(lengths.size());
+  std::int64_t batch_sequences = options.batch_size;
   if (options.batch_rows > 0) {
     const std::int64_t rows = std::accumulate(lengths.begin(), lengths.end(), std::int64_t{0});
-    const std::int64_t count = std::max<std::int64_t>(static_cast<std::int64_t>(lengths.size()), 1);
-    window = std::max<std::int64_t>(options.batch_rows / std::max<std::int64_t>(rows / count, 1), 1) *
-             window_batches;
+    const std::int64_t mean_length = std::max<std::int64_t>(rows / std::max<std::int64_t>(count, 1), 1);
+    batch_sequences = std::max<std::int64_t>(options.batch_rows / mean_length, 1);
   }
+  const std::int64_t window = std::min(batch_sequences, count) * window_batches;
   std::vector<std::vector<std::int32_t>> batches;
-  for (std::int64_t begin = 0; begin < static_cast<std::int64_t>(indices.size()); begin += window) {
-    const std::int64_t end =
-        std::min<std::int64_t>(begin + window, static_cast<std::int64_t>(indices.size()));
+  for (std::int64_t begin = 0; begin < count; begin += window) {
+    const std::int64_t end = std::min(begin + window, count);
     std::stable_sort(indices.begin() + begin, indices.begin() + end,
                      [&](std::int32_t a, std::int32_t b) { return lengths[a] < lengths[b]; });
     auto part = cut(std::span(indices).subspan(begin, end - begin), lengths, options);
