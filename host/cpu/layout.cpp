@@ -13,52 +13,33 @@ class LayoutCpu final : public LayoutOperation {
 
   void run(const RaggedView& batch, Layout from, const void* source, Layout to, void* target,
            double padding_value, Stream) const override {
-    if (from == Layout::packed || to == Layout::packed)
-      move_by_steps(batch, from, static_cast<const T*>(source), to, static_cast<T*>(target));
-    else
-      move_by_sequences(batch, from, static_cast<const T*>(source), to, static_cast<T*>(target));
-    if (to == Layout::padded) fill_padding(batch, static_cast<T>(padding_value), static_cast<T*>(target));
-  }
-
- private:
-  std::int64_t place(const RaggedView& batch, Layout layout, std::int64_t b, std::int64_t t,
-                     std::int64_t packed) const {
-    switch (layout) {
-      case Layout::ragged:
-        return batch.visit_offsets[b] + t;
-      case Layout::packed:
-        return packed;
-      case Layout::padded:
-        return b * padded_steps_ + t;
-    }
-    return 0;
-  }
-
-  // In packed order: the rows of step t begin after all rows of the steps before it.
-  void move_by_steps(const RaggedView& batch, Layout from, const T* source, Layout to, T* target) const {
-    std::int64_t packed = 0;
-    for (std::int64_t t = 0; t < batch.counts[3]; ++t)
-      for (std::int64_t i = 0; i < batch.batch_sizes[t]; ++i, ++packed) {
-        const std::int64_t b = batch.order[i];
-        std::copy_n(source + place(batch, from, b, t, packed) * width_, width_,
-                    target + place(batch, to, b, t, packed) * width_);
-      }
-  }
-
-  void move_by_sequences(const RaggedView& batch, Layout from, const T* source, Layout to, T* target) const {
-    parallel_for(batch.counts[0], [&](std::int64_t b) {
+    // In order, so that a sequence's place among those still alive, i, is its place within a packed step.
+    parallel_for(batch.counts[0], [&](std::int64_t i) {
+      const std::int64_t b = batch.order[i];
       const std::int64_t length = std::int64_t{batch.visit_offsets[b + 1]} - batch.visit_offsets[b];
-      std::copy_n(source + place(batch, from, b, 0, 0) * width_, length * width_,
-                  target + place(batch, to, b, 0, 0) * width_);
+      move(batch, from, static_cast<const T*>(source), to, static_cast<T*>(target), i, b, length);
+      if (to == Layout::padded && length < padded_steps_)
+        std::fill(static_cast<T*>(target) + (b * padded_steps_ + length) * width_,
+                  static_cast<T*>(target) + (b + 1) * padded_steps_ * width_, static_cast<T>(padding_value));
     });
   }
 
-  void fill_padding(const RaggedView& batch, T value, T* target) const {
-    for (std::int64_t b = 0; b < batch.counts[0]; ++b) {
-      const std::int64_t length = std::int64_t{batch.visit_offsets[b + 1]} - batch.visit_offsets[b];
-      std::fill(target + (b * padded_steps_ + length) * width_, target + (b + 1) * padded_steps_ * width_,
-                value);
-    }
+ private:
+  void move(const RaggedView& batch, Layout from, const T* source, Layout to, T* target, std::int64_t i,
+            std::int64_t b, std::int64_t length) const {
+    const std::int64_t ragged = batch.visit_offsets[b], padded = b * padded_steps_;
+    std::int64_t packed = i;  // each step begins where the one before it ends
+    const auto row = [&](Layout layout, std::int64_t t) {
+      return layout == Layout::packed ? packed : (layout == Layout::ragged ? ragged : padded) + t;
+    };
+    // A sequence longer than the padded layout, against the plan's capacity: what has no place there is left
+    // out.
+    const std::int64_t steps =
+        from == Layout::padded || to == Layout::padded ? std::min(length, padded_steps_) : length;
+    for (std::int64_t t = 0; t < steps; packed += batch.batch_sizes[t], ++t)
+      std::copy_n(source + row(from, t) * width_, width_, target + row(to, t) * width_);
+    for (std::int64_t t = steps; t < length && to != Layout::padded; packed += batch.batch_sizes[t], ++t)
+      std::fill_n(target + row(to, t) * width_, width_, T(0));
   }
 
   std::int64_t width_, padded_steps_;
