@@ -22,6 +22,8 @@ void DropoutPlan::run(const RaggedView& batch, const DropoutKey& key, const void
   check_batch(batch);
   check_given(x, "x");
   check_given(y, "y");
+  check(key.site < 1 << 16, ErrorCode::invalid_argument, "key.site is ", key.site,
+        ": expected less than 65536");
   operation_->run(batch, key, x, y, stream);
 }
 
