@@ -49,6 +49,19 @@ TEST_P(Parallel, NestedAndConcurrentCallsFinish) {
   EXPECT_EQ(total, 3 * 50 * 4 * 5);
 }
 
+TEST(ParallelResize, WhileOthersRunLosesNothing) {
+  std::atomic<int> total = 0;
+  std::vector<std::thread> callers;
+  for (int caller = 0; caller < 3; ++caller)
+    callers.emplace_back([&] {
+      for (int repeat = 0; repeat < 100; ++repeat) parallel_for(9, [&](std::int64_t) { ++total; });
+    });
+  for (int repeat = 0; repeat < 40; ++repeat) set_cpu_threads(1 + repeat % 4);
+  for (auto& caller : callers) caller.join();
+  set_cpu_threads(0);
+  EXPECT_EQ(total, 3 * 100 * 9);
+}
+
 INSTANTIATE_TEST_SUITE_P(Threads, Parallel, testing::Values(1, 2, 5));
 
 }  // namespace

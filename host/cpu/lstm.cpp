@@ -53,8 +53,7 @@ typename LstmCpu<T>::Workspace LstmCpu<T>::carve_forward(Carver& carver) const {
   }
   // In training layer outputs live in the reserve; the input of the next layer after dropout needs a place of
   // its own.
-  if (!desc_.training && desc_.num_layers > 1)
-    for (T*& y : work.layer_y) y = carver.take<T>(rows * directions_ * projected_);
+  if (!desc_.training && desc_.num_layers > 1) work.layer_y = carver.take<T>(rows * directions_ * projected_);
   if (drops_) work.dropped = carver.take<T>(rows * directions_ * projected_);
   return work;
 }
@@ -73,8 +72,7 @@ typename LstmCpu<T>::Workspace LstmCpu<T>::carve_backward(Carver& carver) const 
   }
   work.h_previous = carver.take<T>(rows * hidden_);
   work.packed_rows = carver.take<T>(packed_size<T>(rows, std::max(widest_input_, hidden_)));
-  if (desc_.num_layers > 1)
-    for (T*& d : work.d_layer) d = carver.take<T>(rows * directions_ * projected_);
+  if (desc_.num_layers > 1) work.d_layer = carver.take<T>(rows * directions_ * projected_);
   if (drops_) work.dropped = carver.take<T>(rows * directions_ * projected_);
   return work;
 }

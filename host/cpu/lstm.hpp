@@ -62,14 +62,14 @@ class LstmCpu final : public LstmOperation {
     // Forward, inference: x-side gates [N, 4H] of each direction (training writes them into the reserve) and
     // layer outputs.
     T* gates[max_directions] = {};
-    T* layer_y[2] = {};  // [N, D*P], in turn
+    T* layer_y = nullptr;  // [N, D*P]; a layer has read it all when it begins to write
     // Backward.
     T* d_gates[max_directions] = {};      // [N, 4H]
     T* d_projected[max_directions] = {};  // [N, P] dL/dh as the projection's output sees it
     T* h_previous = nullptr;              // [N, max(P, H)]
     T* packed_rows = nullptr;             // rows of a batch, packed for a weight gradient
     T* dropped = nullptr;                 // [N, D*P] a layer's input after dropout
-    T* d_layer[2] = {};                   // [N, D*P] gradients between layers, in turn
+    T* d_layer = nullptr;                 // [N, D*P] gradient between layers, likewise
   };
 
   struct Tile {

@@ -173,7 +173,7 @@ void LstmCpu<T>::backward(const LstmBackward& args, Stream) const {
     for (std::int64_t d = 0; d < directions_; ++d) weight_gradients(args, layer, d, work, own.saved[d], x, y);
 
     const std::int64_t input = desc_.layer_input(layer);
-    T* d_x = layer == 0 ? static_cast<T*>(args.d_x) : work.d_layer[layer % 2];
+    T* d_x = layer == 0 ? static_cast<T*>(args.d_x) : work.d_layer;
     if (d_x != nullptr)
       for (std::int64_t d = 0; d < directions_; ++d)
         multiply_rows<T>(work.d_gates[d], 4 * hidden_, work.packed_ih[d], nullptr, 4 * hidden_, input, d_x,

@@ -89,7 +89,7 @@ void LstmCpu<T>::forward(const LstmForward& args, Stream) const {
   for (std::int64_t layer = 0; layer < desc_.num_layers; ++layer) {
     const bool last = layer + 1 == desc_.num_layers;
     const Reserve reserve = desc_.training ? carve_reserve(reserve_carver, layer) : Reserve{};
-    T* y = last ? static_cast<T*>(args.y) : desc_.training ? reserve.y : work.layer_y[layer % 2];
+    T* y = last ? static_cast<T*>(args.y) : desc_.training ? reserve.y : work.layer_y;
     const std::int64_t input = desc_.layer_input(layer);
 
     pack_layer(args.weights, layer, false, work);
