@@ -51,15 +51,16 @@ double MaskedLossCpu<T>::row_weight(const MaskedLossArgs& args, std::int64_t uni
 template <class T>
 double MaskedLossCpu<T>::unit_weight(const MaskedLossArgs& args, std::int64_t b, std::int64_t unit) const {
   const double weight = row_weight(args, unit);
-  if (weight == 0) return 0;
+  if (weight == 0) return masked;
   if (!(weight > 0 && weight <= std::numeric_limits<float>::max())) {
     report(args.status, Fault::bad_row_weight, unit);
-    return 0;
+    return masked;
   }
-  return weight * target_weight(args, b, unit);
+  const double share = target_weight(args, b, unit);
+  return share == masked ? masked : weight * share;
 }
 
-// 0 where the target masks the unit, by rule or because it is wrong.
+// `masked` where the target masks the unit, by rule or because it is wrong.
 template <class T>
 double MaskedLossCpu<T>::target_weight(const MaskedLossArgs& args, std::int64_t b, std::int64_t unit) const {
   const std::int64_t outputs = desc_.outputs;
@@ -73,16 +74,16 @@ double MaskedLossCpu<T>::target_weight(const MaskedLossArgs& args, std::int64_t 
               desc_.kind == LossKind::mse ? std::isfinite(targets[k]) : targets[k] >= 0 && targets[k] <= 1;
           if (good) continue;
           report(args.status, Fault::bad_target, k);
-          return 0;
+          return masked;
         }
       return static_cast<double>(outputs);
     }
     case LossKind::cross_entropy: {
       const std::int32_t label = args.labels[unit];
-      if (label == desc_.ignore_index) return 0;
+      if (label == desc_.ignore_index) return masked;
       if (label < 0 || label >= outputs) {
         report(args.status, Fault::label_out_of_range, unit);
-        return 0;
+        return masked;
       }
       return args.class_weight == nullptr
                  ? 1.0
@@ -90,15 +91,15 @@ double MaskedLossCpu<T>::target_weight(const MaskedLossArgs& args, std::int64_t 
     }
     case LossKind::survival: {
       const std::int32_t time = args.event_time[b];
-      if (time == -1) return 0;
+      if (time == -1) return masked;
       if (time < 0 || time >= args.batch.visit_offsets[b + 1] - args.batch.visit_offsets[b]) {
         report(args.status, Fault::bad_event_time, b);
-        return 0;
+        return masked;
       }
       return 1;
     }
   }
-  return 0;
+  return masked;
 }
 
 template <class T>
@@ -155,24 +156,25 @@ void MaskedLossCpu<T>::run(const MaskedLossArgs& args, Stream) const {
       const Units units = units_of(args.batch, b);
       double sum = 0;
       for (std::int64_t unit = units.first; unit < units.first + units.count; ++unit)
-        sum += work.weights[unit] = unit_weight(args, b, unit);
+        if ((work.weights[unit] = unit_weight(args, b, unit)) != masked) sum += work.weights[unit];
       work.sequences[b] = sum;
     }
   });
   double total = 0;
   for (std::int64_t b = 0; b < sequences; ++b)
-    total += desc_.reduction == Reduction::mean_per_sequence ? (work.sequences[b] > 0 ? 1.0 : 0.0)
+    total += desc_.reduction == Reduction::mean_per_sequence ? (work.sequences[b] != 0 ? 1.0 : 0.0)
                                                              : work.sequences[b];
 
   // One task a sequence, long ones apart: a row may have tens of thousands of outputs.
   parallel_for(sequences, [&](std::int64_t b) {
     const Units units = units_of(args.batch, b);
-    double scale = 1;
-    if (desc_.reduction == Reduction::mean) scale = 1 / total;
-    if (desc_.reduction == Reduction::mean_per_sequence) scale = 1 / (total * work.sequences[b]);
+    double denominator = 1;
+    if (desc_.reduction == Reduction::mean) denominator = total;
+    if (desc_.reduction == Reduction::mean_per_sequence) denominator = total * work.sequences[b];
+    const double scale = 1 / denominator;
     for (std::int64_t unit = units.first; unit < units.first + units.count; ++unit) {
       work.losses[unit] = 0;
-      if (work.weights[unit] > 0)
+      if (work.weights[unit] != masked && denominator != 0)
         work.losses[unit] = scale * unit_loss(args, b, unit, scale);
       else
         clear_unit(args, b, unit);

@@ -28,7 +28,7 @@ class MaskedLossCpu final : public MaskedLossOperation {
 
  private:
   struct Workspace {
-    double* weights;    // [units] what a unit adds to the denominator of the mean; 0 when masked
+    double* weights;    // [units] what a unit adds to the denominator of the mean, or `masked`
     double* losses;     // [units]
     double* sequences;  // [B] the sum of weights of each sequence
   };
@@ -41,6 +41,8 @@ class MaskedLossCpu final : public MaskedLossOperation {
   Units units_of(const RaggedView& batch, std::int64_t b) const;
   std::int64_t row_units() const;  // capacity
 
+  // A unit that counts may add 0: a class of weight 0 still takes its share of the label smoothing.
+  static constexpr double masked = -1;
   double unit_weight(const MaskedLossArgs& args, std::int64_t b, std::int64_t unit) const;
   double target_weight(const MaskedLossArgs& args, std::int64_t b, std::int64_t unit) const;
   double row_weight(const MaskedLossArgs& args, std::int64_t unit) const;

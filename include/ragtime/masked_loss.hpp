@@ -40,29 +40,36 @@ struct MaskedLossDesc {
   Capacity capacity;                 // sequences, rows
 };
 
-// Definitions, with r the weight of a row (1 when not given; 0 masks the row: nothing of it is read) and R
-// the rows of the layout:
-//   bce_with_logits, mse   mean = sum r l / sum r K                                     over elements
-//   cross_entropy          mean = sum r l / sum r class_weight[label]                   as
-//   torch.nn.CrossEntropyLoss survival               l = -(log h_e + sum_{t<e} log(1 - h_t)) when observed at
-//   visit e,
-//                          l = -sum_{t<=e} log(1 - h_t) when censored at e; mean over sequences; row weights
-//                          are [B] here; event_time -1 masks the sequence
+// Definitions, with l the loss, r the weight of a row (1 when not given; 0 masks the row: nothing of it is
+// read) and R the rows of the layout:
+//
+//   bce_with_logits, mse   mean = sum r l / sum r K, over elements
+//
+//   cross_entropy          mean = sum r l / sum r class_weight[label], as torch.nn.CrossEntropyLoss
+//
+//   survival               l = -(log h_e + sum_{t<e} log(1 - h_t)) when observed at visit e,
+//                          l = -sum_{t<=e} log(1 - h_t) when censored at e;
+//                          mean = sum r l / sum r, over sequences: row weights are [B] here;
+//                          event_time -1 masks the sequence
+//
 //   mean_per_sequence      that mean within each sequence, then the mean over the sequences with a valid
-//   element none                   loss per element [R, K] (bce, mse), per row [R] (cross_entropy), per
-//   sequence [B] (survival),
-//                          0 where masked; the gradient is that of their sum
-// Without a valid element loss and gradient are 0. References: PyTorch's BCEWithLogitsLoss, CrossEntropyLoss,
-// MSELoss; survival: Kvamme and Borgan (2021), "Continuous and discrete-time survival prediction with neural
-// networks", eq. 3.
+//                          element
+//
+//   none                   r l per element [R, K] (bce, mse), per row [R] (cross_entropy), per sequence [B]
+//                          (survival), 0 where masked; the gradient is that of their sum
+//
+// Without a valid element, and where a mean's denominator is 0 because all class weights in it are, loss and
+// gradient are 0. A row with a bad label, target or weight is masked, and reported (status.hpp). References:
+// PyTorch's BCEWithLogitsLoss, CrossEntropyLoss, MSELoss; survival: Kvamme and Borgan (2021), "Continuous and
+// discrete-time survival prediction with neural networks", eq. 3.
 struct MaskedLossArgs {
   RaggedView batch;
   const void* logits = nullptr;   // [R, K]; survival: [R]
   const void* targets = nullptr;  // [R, K] dtype: bce, mse
   // bce instead of targets: the labels that are 1, per row, as offsets and ids; the offsets need not start at
   // 0. A row of weight 0 has its offsets unread.
-  const std::int32_t* target_offsets = nullptr;  // [N+1]
-  const std::int32_t* target_ids = nullptr;      // distinct within a row, in [0, K)
+  const std::int32_t* target_offsets = nullptr;  // [R+1]
+  const std::int32_t* target_ids = nullptr;      // distinct within a row, in [0, K); others are dropped
   const std::int32_t* labels = nullptr;          // [R] cross_entropy
   const std::int32_t* event_time = nullptr;      // [B] survival: visit of the event or of censoring, from 0
   const std::uint8_t* observed = nullptr;        // [B] survival: 1 event, 0 censored
