@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <limits>
 
+#include "host/cpu/capacity.hpp"
 #include "host/cpu/parallel.hpp"
 #include "host/cpu/status_word.hpp"
 
@@ -147,6 +148,9 @@ void MaskedLossCpu<T>::clear_padding(const MaskedLossArgs& args, std::int64_t b)
 
 template <class T>
 void MaskedLossCpu<T>::run(const MaskedLossArgs& args, Stream) const {
+  check_fits(args.batch.counts[0], desc_.capacity.sequences, "sequences");
+  if (desc_.layout == LossLayout::rows) check_fits(args.batch.counts[1], desc_.capacity.rows, "rows");
+  if (desc_.layout == LossLayout::padded) check_fits(args.batch.counts[3], desc_.padded_steps, "steps");
   Carver carver(args.workspace);
   const Workspace work = carve(carver);
   const std::int64_t sequences = args.batch.counts[0];

@@ -68,12 +68,14 @@ std::size_t MaskedLossPlan::workspace_bytes() const {
 void MaskedLossPlan::run(const MaskedLossArgs& args, Stream stream) const {
   check_batch(args.batch);
   check_given(args.loss, "loss");
-  if (desc_.capacity.rows > 0) check_given(args.logits, "logits");
+  if (desc_.layout == LossLayout::rows ? desc_.capacity.rows > 0 : desc_.capacity.sequences > 0)
+    check_given(args.logits, "logits");
   switch (desc_.kind) {
     case LossKind::bce_with_logits:
       check((args.targets != nullptr) != (args.target_offsets != nullptr), ErrorCode::invalid_argument,
             "targets and target_offsets are both ", args.targets == nullptr ? "null" : "given",
             ": expected exactly one of them");
+      if (args.target_offsets != nullptr) check_given(args.target_ids, "target_ids");
       break;
     case LossKind::mse:
       check_given(args.targets, "targets");
