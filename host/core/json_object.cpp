@@ -6,7 +6,7 @@
 namespace ragtime {
 namespace {
 
-std::string quoted(const std::string& text) {
+std::string in_quotes(const std::string& text) {
   return '"' + printable(text, 60) + '"';
 }
 
@@ -20,11 +20,11 @@ JsonObject::JsonObject(std::string file, const std::string& text, JsonLists list
     const bool opens_list = event == Json::parse_event_t::array_start &&
                             depth > (lists == JsonLists::allowed && !key.empty() ? 1 : 0);
     check(!opens_object && !opens_list, ErrorCode::parse_error, file_, ": ",
-          key.empty() ? "a value" : quoted(key),
+          key.empty() ? "a value" : in_quotes(key),
           " is an object or an array: expected a number, a string, true or false");
     if (event == Json::parse_event_t::key) {
       key = parsed.get_ref<const std::string&>();
-      check(seen.insert(key).second, ErrorCode::parse_error, file_, ": key ", quoted(key), " stands twice");
+      check(seen.insert(key).second, ErrorCode::parse_error, file_, ": key ", in_quotes(key), " stands twice");
     }
     return true;
   };
@@ -94,7 +94,7 @@ void JsonObject::refuse_the_rest() const {
   std::string names;
   for (const std::string& name : known_) names += (names.empty() ? "" : ", ") + name;
   for (const auto& [key, value] : object_.items())
-    check(known_.contains(key), ErrorCode::parse_error, file_, ": unknown key ", quoted(key), ": expected ",
+    check(known_.contains(key), ErrorCode::parse_error, file_, ": unknown key ", in_quotes(key), ": expected ",
           names);
 }
 
@@ -108,7 +108,7 @@ const JsonObject::Json* JsonObject::take(const char* key, bool required) {
 
 void JsonObject::refuse(const char* key, const Json& value, const char* expected) const {
   const std::string shown = value.is_string()
-                                ? quoted(value.get_ref<const std::string&>())
+                                ? in_quotes(value.get_ref<const std::string&>())
                                 : printable(value.dump(-1, ' ', true, Json::error_handler_t::replace), 200);
   fail(ErrorCode::parse_error, file_, ": ", key, " is ", shown, ": expected ", expected);
 }

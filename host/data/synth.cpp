@@ -13,7 +13,6 @@
 namespace ragtime {
 namespace {
 
-constexpr std::int64_t most_patients = 10'000'000;
 constexpr std::int64_t acute_days = 14;
 
 // A folder that takes its name when it is whole, and is gone otherwise.
@@ -135,8 +134,8 @@ class Tables {
 }  // namespace
 
 SynthSummary write_synthetic_cohort(const SynthOptions& options) {
-  check(options.patients >= 1 && options.patients <= most_patients, ErrorCode::invalid_argument,
-        "patients is ", options.patients, ": expected 1 to ", most_patients);
+  check(options.patients >= 1 && options.patients <= most_synth_patients, ErrorCode::invalid_argument,
+        "patients is ", options.patients, ": expected 1 to ", most_synth_patients);
   check(!options.out.empty(), ErrorCode::invalid_argument, "out is empty: expected the folder to write");
   AtomicFolder folder(options.out);
   const SynthModel model;

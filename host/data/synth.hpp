@@ -14,8 +14,10 @@ namespace ragtime {
 inline constexpr std::string_view synth_target_code = "44054006";
 inline constexpr std::string_view synth_target_name = "Diabetes";
 
+inline constexpr std::int64_t most_synth_patients = 10'000'000;
+
 struct SynthOptions {
-  std::int64_t patients = 0;  // 1 to 10 million
+  std::int64_t patients = 0;  // 1 to most_synth_patients
   std::filesystem::path out;  // a folder that is not there yet, or is empty
   std::uint64_t seed = 0;
 };

@@ -46,6 +46,20 @@ bool is_patient_level(Task task) {
   return task == Task::binary_classification || task == Task::multi_class || task == Task::regression;
 }
 
+ModelConfig preset(std::string_view name) {
+  ModelConfig config;
+  const auto sized = [&](std::int64_t embedding, std::int64_t hidden, std::int64_t layers) {
+    config.embedding_dim = embedding;
+    config.hidden_dim = hidden;
+    config.num_layers = layers;
+    return config;
+  };
+  if (name == "small") return sized(128, 256, 1);
+  if (name == "medium") return sized(256, 512, 2);
+  if (name == "large") return sized(512, 1024, 3);
+  fail(ErrorCode::invalid_argument, "preset is ", excerpt(name), ": expected small, medium or large");
+}
+
 void validate(const ModelConfig& config) {
   constexpr std::int64_t widest = std::int64_t{1} << 20;
   check_range(config.vocab_size, 1, INT32_MAX, "vocab_size");

@@ -73,7 +73,10 @@ class AdamW {
   void step(void* parameters, const void* gradients, Stream stream = {},
             const std::uint64_t* status = nullptr);
 
+  // What a checkpoint keeps besides the parameters.
   AdamWState* state() const { return state_.as<AdamWState>(); }  // device
+  void* first_moment() const { return first_moment_.data(); }    // device [n]
+  void* second_moment() const { return second_moment_.data(); }  // device [n]
 
  private:
   AdamWPlan plan_;

@@ -44,6 +44,10 @@ struct ModelConfig {
   bool operator==(const ModelConfig&) const = default;
 };
 
+// Sizes by name: "small" (E 128, H 256, L 1), "medium" (E 256, H 512, L 2) or "large" (E 512, H 1024, L 3);
+// the rest is as by default. Throws Error(invalid_argument) that lists the names.
+ModelConfig preset(std::string_view name);
+
 // Refuses what no model can have, with the key, the value and what was expected; also a model of more than
 // 2^33 parameters.
 void validate(const ModelConfig& config);
