@@ -1,0 +1,73 @@
+#pragma once
+
+// Loss and metrics of examples that take no part in training.
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "host/train/batch_loader.hpp"
+#include "host/train/history.hpp"
+#include "host/train/metrics.hpp"
+
+namespace ragtime {
+
+// Gathers what the metrics of a task need, batch by batch; for next_visit only their sums, so that memory
+// does not grow with visits x vocabulary.
+class MetricCollector {
+ public:
+  explicit MetricCollector(Task task) : task_(task) {}
+
+  // logits [R, K] of the batch, in host memory.
+  void add(const RaggedBatch& batch, const HostTargets& targets, std::span<const float> logits);
+
+  // binary_classification, visit_binary: auroc, average_precision, accuracy; multi_class: accuracy;
+  // regression: rmse, mae; next_visit: recall@10, the mean over visits; survival: concordance. Empty where
+  // the data do not define one.
+  std::vector<Metric> finish() const;
+
+ private:
+  void add_binary(const HostTargets& targets, std::span<const float> logits);
+  void add_multi_class(const HostTargets& targets, std::span<const float> logits);
+  void add_regression(const HostTargets& targets, std::span<const float> logits);
+  void add_next_visit(const RaggedBatch& batch, std::span<const float> logits);
+  void add_survival(const RaggedBatch& batch, const HostTargets& targets, std::span<const float> logits);
+
+  Task task_;
+  std::vector<double> scores_;
+  std::vector<std::uint8_t> labels_;
+  SurvivalPredictions survival_;
+  double count_ = 0;  // of what the sums below are over
+  double agreeing_ = 0;
+  double squared_ = 0;
+  double absolute_ = 0;
+  double recall_ = 0;
+};
+
+struct Evaluation {
+  double loss = 0;  // mean over valid elements
+  std::vector<Metric> metrics;
+};
+
+// Device memory for a loss and its denominator, read together.
+class LossPair {
+ public:
+  explicit LossPair(std::shared_ptr<Backend> backend);
+  float* loss() const { return memory_.as<float>(); }
+  float* weight() const { return memory_.as<float>() + 1; }
+  struct Values {
+    double loss;
+    double weight;
+  };
+  Values read() const;
+
+ private:
+  std::shared_ptr<Backend> backend_;
+  Buffer memory_;
+};
+
+// batches: indices into the loader's examples.
+Evaluation evaluate(VisitLstm& model, BatchLoader& loader, std::shared_ptr<Backend> backend,
+                    std::span<const std::vector<std::int32_t>> batches);
+
+}  // namespace ragtime

@@ -1,0 +1,99 @@
+#include "host/train/predict.hpp"
+
+#include <charconv>
+#include <cmath>
+#include <numeric>
+
+#include "host/core/atomic_file.hpp"
+#include "host/core/check.hpp"
+#include "host/train/activation.hpp"
+#include "host/train/batch_loader.hpp"
+#include "ragtime/status.hpp"
+
+namespace ragtime {
+namespace {
+
+// Visits a batch: enough to keep every thread busy, and not more logits at once than this.
+constexpr std::int64_t most_rows = 4096;
+constexpr std::int64_t most_logits = std::int64_t{1} << 24;
+
+// As RFC 4180 has it.
+std::string csv_field(const std::string& text) {
+  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+  std::string quoted = "\"";
+  for (const char character : text) quoted += character == '"' ? "\"\"" : std::string(1, character);
+  return quoted + '"';
+}
+
+void append_number(std::string& line, double value) {
+  char digits[32];
+  const auto end = std::to_chars(digits, digits + sizeof digits, value, std::chars_format::general, 9).ptr;
+  line.append(digits, end);
+}
+
+std::string header(const ModelConfig& config) {
+  std::string line = is_patient_level(config.task) ? "patient_id" : "patient_id,visit";
+  for (std::int64_t k = 0; k < config.output_dim; ++k) line += concat(",p", k);
+  return line + '\n';
+}
+
+std::vector<std::vector<std::int32_t>> batches_of(const ExampleSet& examples, std::int64_t outputs) {
+  const std::vector<std::int32_t> lengths = example_lengths(examples);
+  EpochOptions options;
+  options.batch_rows = std::clamp<std::int64_t>(most_logits / outputs, 1, most_rows);
+  options.shuffle = false;
+  return plan_epoch(lengths, options);
+}
+
+}  // namespace
+
+PredictionSummary write_predictions(VisitLstm& model, const std::shared_ptr<Backend>& backend,
+                                    const EncodedCohort& encoded, const ExampleSet& examples,
+                                    const std::filesystem::path& out,
+                                    const std::function<void(std::int64_t)>& progress) {
+  const ModelConfig& config = model.config();
+  const std::int64_t outputs = config.output_dim;
+  const bool patient_level = is_patient_level(config.task);
+  AtomicFile file(out);
+  file.write(header(config));
+  BatchLoader loader(backend, encoded, examples);
+  Status status(backend);
+  PredictionSummary summary;
+  std::vector<float> logits;
+  std::vector<double> row(static_cast<std::size_t>(outputs));
+  std::string line;
+  for (const std::vector<std::int32_t>& batch : batches_of(examples, outputs)) {
+    loader.load(batch);
+    const void* on_device = model.forward(loader.batch(), {}, status.word());
+    const Capacity& size = loader.batch().size();
+    logits.resize(static_cast<std::size_t>((patient_level ? size.sequences : size.rows) * outputs));
+    backend->copy(logits.data(), on_device, logits.size() * sizeof(float), CopyKind::to_host);
+    status.check();
+    const float* at = logits.data();
+    for (const std::int32_t index : batch) {
+      const Example& example = examples.examples[index];
+      const std::string id = csv_field(encoded.cohort->patient_ids[example.patient]);
+      const std::int32_t lines = patient_level ? 1 : example.visits;
+      for (std::int32_t t = 0; t < lines; ++t, at += outputs) {
+        row.assign(at, at + outputs);
+        activate(config.task, row);
+        line = patient_level ? id : concat(id, ',', t);
+        for (const double value : row) {
+          check(std::isfinite(value), ErrorCode::out_of_range, "the prediction for patient ", id, ", visit ",
+                t, " is ", value, ": expected a finite number; the model's parameters are too large");
+          line += ',';
+          append_number(line, value);
+        }
+        line += '\n';
+        file.write(line);
+      }
+      summary.lines += lines;
+      ++summary.patients;
+    }
+    if (progress) progress(summary.patients);
+  }
+  file.commit();
+  return summary;
+}
+
+}  // namespace ragtime

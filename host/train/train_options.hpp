@@ -1,0 +1,53 @@
+#pragma once
+
+// Everything `ragtime train` can be told, checked before any data is read.
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "host/train/tasks.hpp"
+#include "ragtime/adamw.hpp"
+#include "ragtime/visit_lstm.hpp"
+
+namespace ragtime {
+
+struct TrainOptions {
+  std::filesystem::path data;
+  std::filesystem::path out;
+  std::vector<std::string> tables;  // empty: those that are there
+  TaskOptions task;
+  ModelConfig model;  // sizes, aggregation, dropout; vocab_size, output_dim and task follow from the data
+  AdamWOptions optimizer = {.clip_norm = 5};
+  std::int64_t epochs = 20;
+  std::int64_t batch_size = 64;  // patients a batch, or
+  std::int64_t batch_rows = 0;   // visits a batch; exactly one of the two is above 0
+  std::int64_t patience = 5;     // epochs without a better validation loss before it ends; 0: never
+  double validation = 0.2;       // share of the patients
+  std::uint64_t seed = 0;
+  bool resume = false;
+};
+
+// Throws Error(invalid_argument) naming the option, its value and what was expected.
+void validate(const TrainOptions& options);
+
+// What decides a run's bits, as JSON text with one member an option: equal for two runs that must end with
+// the same bits on the same data. How long to go on (epochs, patience), where files are and on which device
+// it runs are no part of it.
+std::string settings_json(const TrainOptions& options);
+
+// Throws Error(invalid_argument) naming the first option that is not as in a run's settings.
+void check_same_settings(const TrainOptions& options, const std::string& settings);
+
+// training.json: what predict must repeat, and where the parameters came from.
+struct TrainingFile {
+  TaskOptions task;
+  std::vector<std::string> tables;  // as given; empty: those that are there
+  double validation = 0;
+  std::uint64_t seed = 0;
+};
+void write_training_file(const std::filesystem::path& file, const TrainOptions& options);
+TrainingFile read_training_file(const std::filesystem::path& file);
+
+}  // namespace ragtime

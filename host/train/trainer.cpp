@@ -1,0 +1,265 @@
+#include "host/train/trainer.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+
+#include "host/core/atomic_file.hpp"
+#include "host/core/check.hpp"
+#include "host/train/evaluate.hpp"
+#include "ragtime/status.hpp"
+
+namespace ragtime {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// A killed run loses at most this much work.
+constexpr std::chrono::minutes checkpoint_interval(5);
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
+EpochOptions epoch_options(const TrainOptions& options, std::int64_t epoch) {
+  EpochOptions plan;
+  plan.batch_rows = options.batch_rows;
+  plan.batch_size = options.batch_size;
+  plan.seed = options.seed;
+  plan.epoch = static_cast<std::uint64_t>(epoch);
+  return plan;
+}
+
+// plan_epoch over some of the examples.
+std::vector<std::vector<std::int32_t>> plan_batches(const ExampleSet& set, std::vector<std::int32_t> indices,
+                                                    const EpochOptions& options) {
+  if (!options.shuffle)
+    std::stable_sort(indices.begin(), indices.end(), [&](std::int32_t a, std::int32_t b) {
+      return set.examples[a].visits > set.examples[b].visits;
+    });
+  std::vector<std::int32_t> lengths;
+  for (const std::int32_t index : indices) lengths.push_back(set.examples[index].visits);
+  auto batches = plan_epoch(lengths, options);
+  for (std::vector<std::int32_t>& batch : batches)
+    for (std::int32_t& index : batch) index = indices[index];
+  return batches;
+}
+
+std::int64_t rows_of(const ExampleSet& set, std::span<const std::int32_t> indices) {
+  std::int64_t rows = 0;
+  for (const std::int32_t index : indices) rows += set.examples[index].visits;
+  return rows;
+}
+
+}  // namespace
+
+class Trainer::State {
+ public:
+  State(std::shared_ptr<Backend> given, const TrainingData& data, const TrainOptions& options)
+      : backend_(std::move(given)),
+        data_(data),
+        options_(options),
+        settings_(settings_json(options)),
+        model_(backend_, data.config),
+        optimizer_(backend_, model_.parameter_count(), options.optimizer),
+        loader_(backend_, data.encoded, data.examples),
+        loss_(backend_),
+        status_(backend_) {
+    history_.task = name_of(data.config.task);
+    EpochOptions validation = epoch_options(options, 0);
+    validation.shuffle = false;
+    validation_batches_ = plan_batches(data.examples, data.split.validation, validation);
+    const std::filesystem::path file = options.out / "checkpoint.safetensors";
+    if (options.resume && std::filesystem::exists(file)) {
+      restore(file);
+    } else {
+      model_.initialize(options.seed);
+    }
+  }
+
+  TrainEnd run(TrainObserver& observer) {
+    save();
+    while (position_.epoch <= options_.epochs) {
+      if (out_of_patience()) return TrainEnd::stopped_early;
+      const auto rate = train_epoch(observer);
+      if (!rate) {
+        save();
+        return TrainEnd::interrupted;
+      }
+      finish_epoch(observer, *rate);
+    }
+    return TrainEnd::finished;
+  }
+
+  bool resumed() const { return resumed_; }
+  const History& history() const { return history_; }
+  std::uint64_t skipped_steps() const {
+    AdamWState state;
+    backend_->copy(&state, optimizer_.state(), sizeof state, CopyKind::to_host);
+    backend_->synchronize();
+    return state.skipped;
+  }
+
+ private:
+  std::size_t parameters() const { return static_cast<std::size_t>(model_.parameter_count()); }
+
+  bool out_of_patience() const {
+    return options_.patience > 0 && position_.epoch - 1 - history_.best_epoch >= options_.patience;
+  }
+
+  // Rows/s, or nothing when it was interrupted.
+  std::optional<double> train_epoch(TrainObserver& observer) {
+    const auto batches =
+        plan_batches(data_.examples, data_.split.training, epoch_options(options_, position_.epoch - 1));
+    TrainProgress progress;
+    progress.epoch = position_.epoch;
+    progress.epochs = options_.epochs;
+    progress.batches = static_cast<std::int64_t>(batches.size());
+    progress.total_rows = rows_of(data_.examples, data_.split.training);
+    check(position_.batch <= progress.batches, ErrorCode::parse_error, "the checkpoint stands at batch ",
+          position_.batch, " of an epoch of ", progress.batches);
+    for (std::int64_t i = 0; i < position_.batch; ++i) progress.rows += rows_of(data_.examples, batches[i]);
+    const std::int64_t rows_before = progress.rows;
+    const auto start = Clock::now();
+    for (; position_.batch < progress.batches; ++position_.batch) {
+      if (observer.stop_requested()) return std::nullopt;
+      if (Clock::now() - last_saved_ > checkpoint_interval) save();
+      train_batch(batches[position_.batch]);
+      progress.rows += rows_of(data_.examples, batches[position_.batch]);
+      progress.batch = position_.batch + 1;
+      progress.rows_per_second = static_cast<double>(progress.rows - rows_before) / seconds_since(start);
+      observer.on_batch(progress);
+    }
+    return observer.stop_requested() ? std::nullopt : std::optional(progress.rows_per_second);
+  }
+
+  void train_batch(std::span<const std::int32_t> batch) {
+    loader_.load_with_targets(batch);
+    model_.forward_backward(loader_.batch(), loader_.targets(), options_.seed, &optimizer_.state()->step,
+                            loss_.loss(), loss_.weight(), {}, status_.word());
+    optimizer_.step(model_.parameter_data(), model_.gradient_data(), {}, status_.word());
+    status_.check();
+    const LossPair::Values values = loss_.read();
+    if (values.weight > 0) position_.loss_sum += values.loss * values.weight;
+    position_.weight_sum += values.weight;
+  }
+
+  void finish_epoch(TrainObserver& observer, double rate) {
+    EpochRecord record;
+    record.epoch = position_.epoch;
+    record.train_loss = position_.weight_sum > 0 ? position_.loss_sum / position_.weight_sum : 0;
+    require_finite(record.train_loss, "training");
+    observer.on_validation();
+    Evaluation evaluation = evaluate(model_, loader_, backend_, validation_batches_);
+    record.validation_loss = evaluation.loss;
+    record.metrics = std::move(evaluation.metrics);
+    require_finite(record.validation_loss, "validation");
+    const bool best = history_.best_epoch == 0 || record.validation_loss < best_loss();
+    history_.epochs.push_back(record);
+    if (best) {
+      history_.best_epoch = record.epoch;
+      save_model();
+    }
+    position_ = {record.epoch + 1, 0, 0, 0};
+    save();
+    observer.on_epoch(record, rate, best);
+  }
+
+  void require_finite(double loss, const char* which) const {
+    check(std::isfinite(loss), ErrorCode::out_of_range, "the ", which, " loss of epoch ", position_.epoch,
+          " is ", loss, ": the run has diverged; a smaller --lr, or --clip, may help");
+  }
+
+  double best_loss() const { return history_.epochs[history_.best_epoch - 1].validation_loss; }
+
+  // The parameters last: with them the directory is a model.
+  void save_model() const {
+    data_.vocabulary.write(options_.out / "vocabulary.txt");
+    write_training_file(options_.out / "training.json", options_);
+    write_config(options_.out / "config.json", data_.config);
+    save_parameters(options_.out / "model.safetensors", model_);
+  }
+
+  void save() {
+    Checkpoint checkpoint;
+    checkpoint.settings = settings_;
+    checkpoint.fingerprint = data_.fingerprint;
+    checkpoint.position = position_;
+    checkpoint.history = history_;
+    const auto fetch = [&](std::vector<float>& to, const void* from) {
+      to.resize(parameters());
+      backend_->copy(to.data(), from, to.size() * sizeof(float), CopyKind::to_host);
+    };
+    fetch(checkpoint.parameters, model_.parameter_data());
+    fetch(checkpoint.first_moment, optimizer_.first_moment());
+    fetch(checkpoint.second_moment, optimizer_.second_moment());
+    backend_->copy(&checkpoint.optimizer, optimizer_.state(), sizeof checkpoint.optimizer, CopyKind::to_host);
+    backend_->synchronize();
+    write_checkpoint(options_.out / "checkpoint.safetensors", checkpoint);
+    if (!history_.epochs.empty()) {
+      write_file_atomically(options_.out / "history.json", to_json(history_));
+      write_file_atomically(options_.out / "history.svg", to_svg(history_));
+    }
+    last_saved_ = Clock::now();
+  }
+
+  void restore(const std::filesystem::path& file) {
+    Checkpoint checkpoint = read_checkpoint(file);
+    check_same_settings(options_, checkpoint.settings);
+    check(checkpoint.fingerprint == data_.fingerprint, ErrorCode::invalid_argument,
+          "--resume with other data than the run in ", options_.out.string(),
+          " was begun with: expected the same --data and labels");
+    check(checkpoint.parameters.size() == parameters(), ErrorCode::shape_mismatch, file.string(), " holds ",
+          checkpoint.parameters.size(), " parameters: expected ", parameters());
+    check(static_cast<std::int64_t>(checkpoint.history.epochs.size()) == checkpoint.position.epoch - 1,
+          ErrorCode::parse_error, file.string(), " stands in epoch ", checkpoint.position.epoch, " with ",
+          checkpoint.history.epochs.size(), " epochs of history");
+    const auto put = [&](void* to, const std::vector<float>& from) {
+      backend_->copy(to, from.data(), from.size() * sizeof(float), CopyKind::to_device);
+    };
+    put(model_.parameter_data(), checkpoint.parameters);
+    put(optimizer_.first_moment(), checkpoint.first_moment);
+    put(optimizer_.second_moment(), checkpoint.second_moment);
+    backend_->copy(optimizer_.state(), &checkpoint.optimizer, sizeof checkpoint.optimizer,
+                   CopyKind::to_device);
+    backend_->synchronize();
+    position_ = checkpoint.position;
+    history_ = std::move(checkpoint.history);
+    resumed_ = true;
+  }
+
+  std::shared_ptr<Backend> backend_;
+  const TrainingData& data_;
+  const TrainOptions options_;
+  const std::string settings_;
+  VisitLstm model_;
+  AdamW optimizer_;
+  BatchLoader loader_;
+  LossPair loss_;
+  Status status_;
+  std::vector<std::vector<std::int32_t>> validation_batches_;
+  EpochPosition position_;
+  History history_;
+  Clock::time_point last_saved_;
+  bool resumed_ = false;
+};
+
+Trainer::Trainer(std::shared_ptr<Backend> backend, const TrainingData& data, const TrainOptions& options)
+    : state_(std::make_unique<State>(std::move(backend), data, options)) {}
+
+Trainer::~Trainer() = default;
+
+bool Trainer::resumed() const {
+  return state_->resumed();
+}
+const History& Trainer::history() const {
+  return state_->history();
+}
+std::uint64_t Trainer::skipped_steps() const {
+  return state_->skipped_steps();
+}
+TrainEnd Trainer::run(TrainObserver& observer) {
+  return state_->run(observer);
+}
+
+}  // namespace ragtime
