@@ -1,0 +1,92 @@
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+#include <exception>
+#include <new>
+
+#include "host/cli/commands.hpp"
+#include "host/cli/progress.hpp"
+#include "ragtime/error.hpp"
+
+namespace ragtime::cli {
+
+void check_usage(const std::function<void()>& checks) {
+  try {
+    checks();
+  } catch (const Error& problem) {
+    throw UsageError(problem.what());
+  }
+}
+
+namespace {
+
+constexpr int failed = 1, misused = 2;
+
+int report(int status, const std::string& message) {
+  clear_progress();
+  std::fflush(stdout);
+  std::fprintf(stderr, "error: %s\n", message.c_str());
+  return status;
+}
+
+int misuse(const std::string& message, const CLI::App* command) {
+  const std::string name = command == nullptr ? "ragtime" : "ragtime " + command->get_name();
+  return report(misused, message + "\n'" + name + " --help' says what it takes");
+}
+
+int run(int argc, char** argv) {
+  CLI::App tool(
+      "LSTMs on sequences of different lengths, without padding: train and predict on patient histories.",
+      "ragtime");
+  tool.set_version_flag("--version", "ragtime " RAGTIME_VERSION);
+  tool.require_subcommand(1);
+  tool.footer(
+      "A first run:\n"
+      "  ragtime synth --patients 2000 --out cohort\n"
+      "  ragtime info --data cohort\n"
+      "  ragtime train --data cohort --task binary_classification --label-code 44054006 --out model\n"
+      "  ragtime predict --model model --data cohort --out predictions.csv\n"
+      "\n"
+      "RAGTIME_THREADS sets the number of threads (one a core); results do not depend on it.\n"
+      "Exit status: 0 done, 1 failed or interrupted, 2 the command line makes no sense.");
+  const Command commands[] = {add_synth(tool), add_info(tool), add_train(tool), add_predict(tool)};
+  const CLI::App* given = nullptr;
+  try {
+    tool.parse(argc, argv);
+  } catch (const CLI::ParseError& problem) {
+    if (problem.get_exit_code() == 0) return tool.exit(problem);  // --help, --version
+    for (const Command& command : commands)
+      if (command.app->parsed()) given = command.app;
+    return misuse(problem.what(), given);
+  }
+  for (const Command& command : commands) {
+    if (!command.app->parsed()) continue;
+    try {
+      return command.run();
+    } catch (const UsageError& problem) {
+      return misuse(problem.what(), command.app);
+    }
+  }
+  return misused;
+}
+
+}  // namespace
+}  // namespace ragtime::cli
+
+int main(int argc, char** argv) {
+  using namespace ragtime::cli;
+  std::signal(SIGPIPE, SIG_IGN);  // a reader that goes away is an error of write, with a text
+  int status = 0;
+  try {
+    status = run(argc, argv);
+  } catch (const std::bad_alloc&) {
+    status = report(failed, "out of memory");
+  } catch (const std::exception& problem) {
+    status = report(failed, problem.what());
+  }
+  errno = 0;
+  if ((std::fflush(stdout) != 0 || std::ferror(stdout) != 0) && status == 0)
+    status = report(failed, std::string("writing to standard output failed: ") + std::strerror(errno));
+  return status;
+}

@@ -1,0 +1,62 @@
+#include "host/cli/read_data.hpp"
+
+#include <chrono>
+#include <cstdio>
+
+#include "host/cli/progress.hpp"
+#include "host/core/check.hpp"
+
+namespace ragtime::cli {
+
+void add_data_options(CLI::App& command, std::string& data, std::vector<std::string>& tables, bool required) {
+  command
+      .add_option("--data", data,
+                  "A folder in Synthea's CSV format (conditions.csv, medications.csv, ...: columns PATIENT, "
+                  "ENCOUNTER, "
+                  "CODE and START or DATE), or a MEDS-style CSV file (columns subject_id, time, code)")
+      ->type_name("PATH")
+      ->required(required);
+  std::string names;
+  for (const std::string_view table : event_tables()) names += concat(names.empty() ? "" : ", ", table);
+  command
+      .add_option("--tables", tables, "Tables of the folder to read, of " + names + " (all that are there)")
+      ->type_name("NAME[,NAME...]")
+      ->delimiter(',');
+}
+
+void add_device_option(CLI::App& command, std::string& device) {
+  command
+      .add_option("--device", device,
+                  "Where to compute; auto takes CUDA when it is built in and a GPU is there")
+      ->check(CLI::IsMember({"auto", "cpu", "cuda"}))
+      ->type_name("NAME")
+      ->capture_default_str();
+}
+
+Cohort read_data(const std::filesystem::path& data, const std::vector<std::string>& tables) {
+  const auto start = std::chrono::steady_clock::now();
+  ReadReport report;
+  Cohort cohort = read_cohort(data, tables, &report);
+  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const double megabytes = static_cast<double>(report.bytes) / 1e6;
+  std::string names;
+  for (const std::string& table : report.tables)
+    names += (names.empty() ? "" : ", ") + std::filesystem::path(table).filename().string();
+  std::fprintf(stderr, "Read %s: %s rows, %.1f MB in %.2f s\n", names.c_str(),
+               with_separators(report.rows).c_str(), megabytes, seconds);
+  std::fprintf(stderr, "%s patients, %s visits, %s codes of %s kinds\n",
+               with_separators(cohort.patients()).c_str(), with_separators(cohort.visits()).c_str(),
+               with_separators(static_cast<std::int64_t>(cohort.codes.size())).c_str(),
+               with_separators(static_cast<std::int64_t>(cohort.code_names.size())).c_str());
+  if (report.static_rows > 0)
+    std::fprintf(stderr, "%s rows without a time were skipped (static facts)\n",
+                 with_separators(report.static_rows).c_str());
+  return cohort;
+}
+
+void warn(const std::string& message) {
+  clear_progress();
+  std::fprintf(stderr, "warning: %s\n", message.c_str());
+}
+
+}  // namespace ragtime::cli
