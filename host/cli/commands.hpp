@@ -14,8 +14,7 @@ class UsageError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-// Options that stand in no order of their own (seeds, sizes) are checked by the library; its Error about them
-// is one of usage.
+// Runs checks of options, before any file is touched: an Error they throw becomes a UsageError.
 void check_usage(const std::function<void()>& checks);
 
 // The set-up of a command: `run` is called when it is the one that was given, and returns the exit status.
