@@ -15,13 +15,14 @@ struct AdamWDesc {
   std::int64_t parameters = 0;  // elements, exactly
 };
 
+// Defaults of torch.optim.AdamW.
 struct AdamWOptions {
   double learning_rate = 1e-3;
   double beta1 = 0.9;
   double beta2 = 0.999;
   double epsilon = 1e-8;
   double weight_decay = 0.01;
-  double clip_norm = 0;  // 0: no clipping
+  double clip_norm = 0;  // largest norm of all gradients together; 0: no clipping
 };
 
 // Lives in device memory, zeroed at the start.
@@ -32,13 +33,13 @@ struct AdamWState {
 };
 
 struct AdamWArgs {
-  void* parameters = nullptr;             // [n]
-  const void* gradients = nullptr;        // [n]
-  void* first_moment = nullptr;           // [n]
-  void* second_moment = nullptr;          // [n]
-  AdamWState* state = nullptr;            // device
+  void* parameters = nullptr;             // [n] dtype, n = AdamWDesc::parameters
+  const void* gradients = nullptr;        // [n] dtype
+  void* first_moment = nullptr;           // [n] dtype, zeros at the start
+  void* second_moment = nullptr;          // [n] dtype, zeros at the start
+  AdamWState* state = nullptr;            // [1] device
   const std::uint64_t* status = nullptr;  // device status word or null
-  void* workspace = nullptr;
+  void* workspace = nullptr;              // [workspace_bytes()]
 };
 
 struct AdamWOperation;
@@ -51,6 +52,7 @@ class AdamWPlan {
   AdamWPlan& operator=(AdamWPlan&&) noexcept;
 
   std::size_t workspace_bytes() const;
+  // Throws Error(invalid_argument) on options out of range and on null pointers.
   void step(const AdamWOptions& options, const AdamWArgs& args, Stream stream = {}) const;
 
  private:

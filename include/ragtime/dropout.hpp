@@ -1,7 +1,7 @@
 #pragma once
 
-// Inverted dropout with counter-based masks (Philox4x32-10, Salmon et al. 2011): kept values are divided by 1
-// - p. The mask of an element depends on (seed, step, site, sequence id, t x width + unit) alone, so it is
+// Inverted dropout with counter-based masks (Philox4x32-10, Salmon et al. 2011): kept values are divided by
+// (1 - p). The mask of an element depends on seed, step, site, sequence id, visit and unit alone, so it is
 // recomputed in backward, never stored, and is the same in every batch and layout.
 
 #include <memory>
@@ -27,8 +27,9 @@ class DropoutPlan {
   DropoutPlan(DropoutPlan&&) noexcept;
   DropoutPlan& operator=(DropoutPlan&&) noexcept;
 
-  // Applies the mask: y = mask * x / (1 - p). Backward is the same call on gradients. x and y may be the same
-  // memory.
+  // x, y: device, [N, width], or [B, width] with per_sequence; they may be the same memory. A kept value is
+  // divided by (1 - p), a dropped one is 0 whatever it held. Backward is the same call on gradients. Throws
+  // Error(invalid_argument) on a null pointer or a site beyond 65535.
   void run(const RaggedView& batch, const DropoutKey& key, const void* x, void* y, Stream stream = {}) const;
 
  private:

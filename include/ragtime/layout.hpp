@@ -31,12 +31,15 @@ struct LayoutOperation;
 
 class LayoutPlan {
  public:
+  // Throws Error(invalid_argument) when `from` is `to` or T_pad is below the capacity's steps,
+  // Error(unsupported) on a dtype the backend does not compute in.
   LayoutPlan(std::shared_ptr<Backend> backend, const LayoutDesc& desc);
   ~LayoutPlan();
   LayoutPlan(LayoutPlan&&) noexcept;
   LayoutPlan& operator=(LayoutPlan&&) noexcept;
 
-  // from, to: device, in the layouts of the description.
+  // from, to: device, in the layouts of the description, not the same memory. Padding of `to` gets
+  // padding_value, up to T_pad. Throws Error(invalid_argument) on a null pointer.
   void forward(const RaggedView& batch, const void* from, void* to, Stream stream = {}) const;
   // d_to -> d_from. Gradients that arrive at padding are dropped; padding of d_from is set to 0.
   void backward(const RaggedView& batch, const void* d_to, void* d_from, Stream stream = {}) const;

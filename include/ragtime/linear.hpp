@@ -20,21 +20,21 @@ struct LinearForward {
   const std::int32_t* rows = nullptr;  // [1] device: R in use
   const void* x = nullptr;             // [R, input_size]
   const void* weight = nullptr;        // [output_size, input_size]
-  const void* bias = nullptr;          // [output_size]
+  const void* bias = nullptr;          // [output_size], with bias
   void* y = nullptr;                   // [R, output_size]
-  void* workspace = nullptr;
+  void* workspace = nullptr;           // [workspace_bytes()]
 };
 
 struct LinearBackward {
-  const std::int32_t* rows = nullptr;
-  const void* x = nullptr;
-  const void* weight = nullptr;
-  const void* d_y = nullptr;  // [R, output_size]
-  void* d_x = nullptr;        // [R, input_size] or null
-  void* d_weight = nullptr;   // [output_size, input_size] or null
-  void* d_bias = nullptr;     // [output_size] or null
-  bool accumulate = false;    // add to d_weight and d_bias
-  void* workspace = nullptr;
+  const std::int32_t* rows = nullptr;  // [1] device: R in use
+  const void* x = nullptr;             // [R, input_size]
+  const void* weight = nullptr;        // [output_size, input_size]
+  const void* d_y = nullptr;           // [R, output_size]
+  void* d_x = nullptr;                 // [R, input_size] or null
+  void* d_weight = nullptr;            // [output_size, input_size] or null
+  void* d_bias = nullptr;              // [output_size] or null
+  bool accumulate = false;             // add to d_weight and d_bias instead of overwriting them
+  void* workspace = nullptr;           // [workspace_bytes()]
 };
 
 struct LinearOperation;
@@ -46,7 +46,8 @@ class LinearPlan {
   LinearPlan(LinearPlan&&) noexcept;
   LinearPlan& operator=(LinearPlan&&) noexcept;
 
-  std::size_t workspace_bytes() const;
+  std::size_t workspace_bytes() const;  // enough for forward and for backward
+  // Both throw Error(invalid_argument) when a pointer that is needed is null.
   void forward(const LinearForward& args, Stream stream = {}) const;
   void backward(const LinearBackward& args, Stream stream = {}) const;
 

@@ -14,14 +14,14 @@
 namespace ragtime {
 
 struct LstmDesc {
-  DType dtype = DType::f32;
+  DType dtype = DType::f32;  // of everything below
   std::int64_t input_size = 0;
   std::int64_t hidden_size = 0;  // H
   std::int64_t num_layers = 1;   // L
   bool bidirectional = false;    // D = 2
   bool bias = true;
   std::int64_t proj_size = 0;  // P; 0: no projection, P = H below
-  double dropout = 0;          // between layers, at training
+  double dropout = 0;          // probability in [0, 1), between layers, at training
   bool training = true;        // false: backward is not offered, no reserve is needed, dropout is off
   Capacity capacity;           // sequences, rows, steps
 
@@ -41,6 +41,7 @@ struct LstmWeights {
   const void* weight_hr = nullptr;  // [P, H], with projection
 };
 
+// Shapes as LstmWeights.
 struct LstmGradients {
   void* weight_ih = nullptr;
   void* weight_hh = nullptr;
@@ -52,9 +53,9 @@ struct LstmGradients {
 struct LstmForward {
   RaggedView batch;
   const void* x = nullptr;  // [N, input_size]
-  const LstmWeights* weights =
-      nullptr;                  // host array [L * D]: layer 0 forward, layer 0 reverse, layer 1 forward, ...
-  const void* h0 = nullptr;     // [L*D, B, P] or null for zeros
+  // Host array [L*D] of device pointers: layer 0 forward, layer 0 reverse, layer 1 forward, ...
+  const LstmWeights* weights = nullptr;
+  const void* h0 = nullptr;     // [L*D, B, P] or null for zeros; sequences in their original order
   const void* c0 = nullptr;     // [L*D, B, H] or null for zeros
   void* y = nullptr;            // [N, D*P] h of the last layer, forward | reverse
   void* h_n = nullptr;          // [L*D, B, P] or null; sequences in their original order
@@ -62,17 +63,17 @@ struct LstmForward {
   void* final_state = nullptr;  // [B, D*P] or null: h_n of the last layer, directions side by side
   void* c_seq = nullptr;        // [N, D*H] or null: c_t of the last layer
   DropoutKey dropout;           // site is that of layer 0's output; layer k uses site + k
-  void* workspace = nullptr;
-  void* reserve = nullptr;  // with desc.training: kept for backward
+  void* workspace = nullptr;    // [workspace_bytes()]
+  void* reserve = nullptr;      // [reserve_bytes()] with desc.training: kept for backward
 };
 
 struct LstmBackward {
-  RaggedView batch;
-  const void* x = nullptr;
-  const LstmWeights* weights = nullptr;
-  const void* h0 = nullptr;
-  const void* c0 = nullptr;
-  const void* y = nullptr;                   // as forward wrote it
+  RaggedView batch;                          // this and the next four as in forward
+  const void* x = nullptr;                   // [N, input_size]
+  const LstmWeights* weights = nullptr;      // host array [L*D]
+  const void* h0 = nullptr;                  // [L*D, B, P] or null
+  const void* c0 = nullptr;                  // [L*D, B, H] or null
+  const void* y = nullptr;                   // [N, D*P] as forward wrote it
   const void* d_y = nullptr;                 // [N, D*P] or null
   const void* d_h_n = nullptr;               // [L*D, B, P] or null
   const void* d_c_n = nullptr;               // [L*D, B, H] or null
@@ -80,17 +81,19 @@ struct LstmBackward {
   void* d_x = nullptr;                       // [N, input_size] or null
   void* d_h0 = nullptr;                      // [L*D, B, P] or null
   void* d_c0 = nullptr;                      // [L*D, B, H] or null
-  const LstmGradients* gradients = nullptr;  // host array [L * D]; null pointers inside are not computed
+  const LstmGradients* gradients = nullptr;  // host array [L*D] or null; what is null inside is not computed
   bool accumulate = false;                   // add to the weight gradients instead of overwriting them
   DropoutKey dropout;                        // as in forward
-  void* workspace = nullptr;
-  const void* reserve = nullptr;  // as forward left it
+  void* workspace = nullptr;                 // [workspace_bytes()]
+  const void* reserve = nullptr;             // [reserve_bytes()] as forward left it
 };
 
 struct LstmOperation;
 
 class LstmPlan {
  public:
+  // Throws Error(invalid_argument) on a description that cannot be right, Error(unsupported) on a dtype the
+  // backend does not compute in, Error(out_of_memory) on sizes beyond any memory.
   LstmPlan(std::shared_ptr<Backend> backend, const LstmDesc& desc);
   ~LstmPlan();
   LstmPlan(LstmPlan&&) noexcept;
@@ -99,6 +102,8 @@ class LstmPlan {
   const LstmDesc& desc() const { return desc_; }
   std::size_t workspace_bytes() const;  // enough for forward and for backward
   std::size_t reserve_bytes() const;    // 0 without training
+  // Both throw Error(invalid_argument) on a null pointer that is needed and on one that this plan has no use
+  // for; on the CPU also Error(out_of_range) on a batch beyond the capacity. Then nothing is written.
   void forward(const LstmForward& args, Stream stream = {}) const;
   void backward(const LstmBackward& args, Stream stream = {}) const;
 

@@ -12,11 +12,11 @@ namespace ragtime {
 struct LstmStepDesc {
   DType dtype = DType::f32;
   std::int64_t input_size = 0;
-  std::int64_t hidden_size = 0;
-  std::int64_t num_layers = 1;
+  std::int64_t hidden_size = 0;  // H
+  std::int64_t num_layers = 1;   // L
   bool bias = true;
-  std::int64_t proj_size = 0;
-  bool training = false;
+  std::int64_t proj_size = 0;  // P; 0: no projection, P = H below
+  bool training = false;       // false: backward is not offered, no reserve is needed
   std::int64_t sequences = 0;  // B, exactly
 };
 
@@ -27,24 +27,24 @@ struct LstmStepForward {
   const void* c = nullptr;               // [L, B, H] or null for zeros
   void* h_next = nullptr;                // [L, B, P]; may be the same memory as h when not training
   void* c_next = nullptr;                // [L, B, H]; likewise
-  void* workspace = nullptr;
-  void* reserve = nullptr;
+  void* workspace = nullptr;             // [workspace_bytes()]
+  void* reserve = nullptr;               // [reserve_bytes()] when training: kept for backward
 };
 
 struct LstmStepBackward {
-  const void* x = nullptr;
-  const LstmWeights* weights = nullptr;
-  const void* h = nullptr;
-  const void* c = nullptr;
+  const void* x = nullptr;                   // [B, input_size] this and the next three as in forward
+  const LstmWeights* weights = nullptr;      // host array [L]
+  const void* h = nullptr;                   // [L, B, P] or null
+  const void* c = nullptr;                   // [L, B, H] or null
   const void* d_h_next = nullptr;            // [L, B, P] or null
   const void* d_c_next = nullptr;            // [L, B, H] or null
   void* d_x = nullptr;                       // [B, input_size] or null
   void* d_h = nullptr;                       // [L, B, P] or null
   void* d_c = nullptr;                       // [L, B, H] or null
-  const LstmGradients* gradients = nullptr;  // host array [L]
-  bool accumulate = false;
-  void* workspace = nullptr;
-  const void* reserve = nullptr;
+  const LstmGradients* gradients = nullptr;  // host array [L] or null
+  bool accumulate = false;                   // add to the weight gradients instead of overwriting them
+  void* workspace = nullptr;                 // [workspace_bytes()]
+  const void* reserve = nullptr;             // [reserve_bytes()] as forward left it
 };
 
 class LstmStepPlan {
@@ -54,8 +54,10 @@ class LstmStepPlan {
   LstmStepPlan(LstmStepPlan&&) noexcept;
   LstmStepPlan& operator=(LstmStepPlan&&) noexcept;
 
-  std::size_t workspace_bytes() const;
-  std::size_t reserve_bytes() const;
+  std::size_t workspace_bytes() const;  // enough for forward and for backward
+  std::size_t reserve_bytes() const;    // 0 without training
+  // Both throw Error(invalid_argument) when a pointer that is needed is null; backward throws
+  // Error(unsupported) without training.
   void forward(const LstmStepForward& args, Stream stream = {}) const;
   void backward(const LstmStepBackward& args, Stream stream = {}) const;
 

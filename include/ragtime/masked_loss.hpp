@@ -28,12 +28,12 @@ const char* name_of(LossKind kind);
 const char* name_of(Reduction reduction);
 
 struct MaskedLossDesc {
-  DType dtype = DType::f32;
+  DType dtype = DType::f32;  // of logits, targets, losses and gradients
   LossKind kind = LossKind::bce_with_logits;
   Reduction reduction = Reduction::mean;
   LossLayout layout = LossLayout::rows;
   std::int64_t outputs = 1;          // K
-  std::int64_t padded_steps = 0;     // T_pad
+  std::int64_t padded_steps = 0;     // T_pad, with padded; at least the longest sequence
   double label_smoothing = 0;        // cross_entropy, in [0, 1]
   std::int32_t ignore_index = -100;  // cross_entropy: rows with this label are masked
   bool hazards_are_logits = true;    // survival: false when the input is hazards in (0, 1)
@@ -73,13 +73,13 @@ struct MaskedLossArgs {
   const std::int32_t* labels = nullptr;          // [R] cross_entropy
   const std::int32_t* event_time = nullptr;      // [B] survival: visit of the event or of censoring, from 0
   const std::uint8_t* observed = nullptr;        // [B] survival: 1 event, 0 censored
-  const float* row_weight = nullptr;   // [R] ([B] for survival) or null; for the padded layout [B, T_pad]
-  const void* pos_weight = nullptr;    // [K] dtype, bce, or null
-  const void* class_weight = nullptr;  // [K] dtype, cross_entropy, or null
-  void* loss = nullptr;                // [1] ([...] with none), dtype
-  void* weight_sum = nullptr;  // [1] dtype or null: the denominator of the mean; sum and none: of mean
-  void* d_logits = nullptr;    // as logits, or null
-  void* workspace = nullptr;
+  const float* row_weight = nullptr;             // [R] ([B] for survival), finite, not negative; or null
+  const void* pos_weight = nullptr;              // [K] dtype, bce, or null
+  const void* class_weight = nullptr;            // [K] dtype, cross_entropy, or null
+  void* loss = nullptr;                          // [1] dtype; with none as above
+  void* weight_sum = nullptr;       // [1] dtype or null: the denominator of the mean; sum and none: of mean
+  void* d_logits = nullptr;         // as logits, or null
+  void* workspace = nullptr;        // [workspace_bytes()]
   std::uint64_t* status = nullptr;  // device status word or null
 };
 
@@ -87,12 +87,15 @@ struct MaskedLossOperation;
 
 class MaskedLossPlan {
  public:
+  // Throws Error(invalid_argument) on a description that cannot be right, Error(unsupported) on a dtype the
+  // backend does not compute in.
   MaskedLossPlan(std::shared_ptr<Backend> backend, const MaskedLossDesc& desc);
   ~MaskedLossPlan();
   MaskedLossPlan(MaskedLossPlan&&) noexcept;
   MaskedLossPlan& operator=(MaskedLossPlan&&) noexcept;
 
   std::size_t workspace_bytes() const;
+  // Throws Error(invalid_argument) when a pointer the loss needs is null.
   void run(const MaskedLossArgs& args, Stream stream = {}) const;
 
  private:

@@ -13,7 +13,9 @@
 namespace ragtime {
 
 struct RaggedOptions {
-  bool allow_zero_length = false;  // otherwise an Error: "3 sequences have zero length, first at 17"
+  // false: a sequence of zero length is an Error, "3 sequences have zero length, first at 17: ...".
+  // true: it has no rows and no loss, and ends with the state it began with.
+  bool allow_zero_length = false;
 };
 
 // Which rows belong to which sequence, and in which order to take them.
@@ -31,10 +33,11 @@ struct RaggedLayout {
   // lengths [B]. Throws Error on a negative length, on a zero length unless allowed, on more than 2^31 - 1
   // rows.
   static RaggedLayout from_lengths(std::span<const std::int32_t> lengths, RaggedOptions options = {});
-  // visit_offsets [B+1], from 0, never decreasing.
+  // visit_offsets [B+1], from 0, never decreasing; else an Error, as on a zero length.
   static RaggedLayout from_offsets(std::span<const std::int32_t> visit_offsets, RaggedOptions options = {});
   // mask [B, T], row-major, 1 for a real visit and 0 for padding, ones first: a one behind a zero is a hole
-  // and an Error that names its position; so is any other value.
+  // and an Error that names its position; so is any other value. Throws Error(shape_mismatch) unless the mask
+  // has sequences x steps elements.
   static RaggedLayout from_mask(std::span<const std::uint8_t> mask, std::int64_t sequences,
                                 std::int64_t steps, RaggedOptions options = {});
 };
@@ -54,13 +57,15 @@ struct RaggedBatch {
 
   Capacity size() const;
 
-  // vocab_size > 0 checks every code id against [0, vocab_size).
+  // vocab_size > 0 checks every code id against [0, vocab_size), else Error(out_of_range). A visit may be
+  // empty; a patient without visits is a zero length.
   static RaggedBatch from_patients(std::span<const PatientVisits> patients, std::int64_t vocab_size = 0,
                                    RaggedOptions options = {});
   // The padded tensors of a PyTorch data loader, row-major: codes [B, T, C]; visit_mask [B, T, C], 1 for a
-  // real code (anywhere in the visit); sequence_mask [B, T], ones first. What the masks leave out is never
-  // read. An empty sequence_mask means that all visits are real, an empty visit_mask that all codes of real
-  // visits are.
+  // real code and 0 for padding, anywhere in the visit; sequence_mask [B, T], as from_mask. Codes that the
+  // masks leave out, and the visit_mask of padding visits, are never read. An empty sequence_mask means that
+  // all visits are real, an empty visit_mask that all codes of real visits are: both must be given unless
+  // nothing is padded. Throws Error(shape_mismatch) on a wrong number of elements.
   static RaggedBatch from_padded(std::span<const std::int32_t> codes,
                                  std::span<const std::uint8_t> visit_mask,
                                  std::span<const std::uint8_t> sequence_mask, std::int64_t sequences,
@@ -74,6 +79,8 @@ class DeviceBatch {
  public:
   explicit DeviceBatch(std::shared_ptr<Backend> backend);
 
+  // Both throw Error (shape_mismatch, invalid_argument) when a batch filled by hand does not add up; what was
+  // loaded before then stays. Code ids are not checked here: operations report them to the status word.
   void load(const RaggedBatch& batch, Stream stream = {});
   void load(const RaggedLayout& layout, Stream stream = {});  // without codes
 
@@ -108,7 +115,8 @@ struct EpochOptions {
 };
 
 // Shuffled by (seed, epoch), grouped so that sequences of like length meet, batches in shuffled order.
-// lengths [patients]; each returned batch holds indices into it; every index occurs exactly once.
+// lengths [patients]; each returned batch holds indices into it; every index occurs exactly once. Throws
+// Error(invalid_argument) unless exactly one of batch_rows and batch_size is above 0.
 std::vector<std::vector<std::int32_t>> plan_epoch(std::span<const std::int32_t> lengths,
                                                   const EpochOptions& options);
 

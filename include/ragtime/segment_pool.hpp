@@ -34,6 +34,7 @@ struct AttentionWeights {
   const void* b2 = nullptr;  // [1]
 };
 
+// Shapes as AttentionWeights.
 struct AttentionGradients {
   void* w1 = nullptr;
   void* b1 = nullptr;
@@ -46,35 +47,40 @@ struct SegmentPoolForward {
   const std::int32_t* offsets = nullptr;   // [S+1]
   const std::int32_t* codes = nullptr;     // [M], with a table
   const void* values = nullptr;            // table [V, E], or rows [M, E]
-  // An item of weight w counts like w copies of it: sum w e; mean sum(w e) / sum(w); attention w exp(score) /
-  // sum; max over the items of weight > 0. Finite and not negative. Data, without a gradient.
-  const float* weights = nullptr;  // [M], when weighted
+  // When weighted: finite and not negative; data, without a gradient. An item of weight w counts like w
+  // copies of it. sum: of w e. mean: sum of w e over sum of w. attention: shares in proportion to
+  // w exp(score). max: over the items with w > 0.
+  const float* weights = nullptr;  // [M]
   AttentionWeights attention;
-  void* out = nullptr;  // [S, E]
-  void* workspace = nullptr;
-  void* reserve = nullptr;          // kept for backward; null: inference
+  void* out = nullptr;              // [S, E]
+  void* workspace = nullptr;        // [workspace_bytes()]
+  void* reserve = nullptr;          // [reserve_bytes()] kept for backward; null: inference
   std::uint64_t* status = nullptr;  // device status word or null; a code outside [0, V) counts as absent
 };
 
 struct SegmentPoolBackward {
-  const std::int32_t* segments = nullptr;
-  const std::int32_t* offsets = nullptr;
-  const std::int32_t* codes = nullptr;
-  const void* values = nullptr;
-  const float* weights = nullptr;
+  // As in forward.
+  const std::int32_t* segments = nullptr;  // [1] device
+  const std::int32_t* offsets = nullptr;   // [S+1]
+  const std::int32_t* codes = nullptr;     // [M], with a table
+  const void* values = nullptr;            // table [V, E], or rows [M, E]
+  const float* weights = nullptr;          // [M], when weighted
   AttentionWeights attention;
-  const void* d_out = nullptr;  // [S, E]
-  void* d_values = nullptr;     // table gradient [V, E] (padding_idx row 0), or [M, E]
-  AttentionGradients d_attention;
-  bool accumulate = false;  // add to the gradients instead of overwriting them
-  void* workspace = nullptr;
-  const void* reserve = nullptr;  // as forward left it
+
+  const void* d_out = nullptr;     // [S, E]
+  void* d_values = nullptr;        // table gradient [V, E] (padding_idx row 0), or [M, E]
+  AttentionGradients d_attention;  // with attention
+  bool accumulate = false;         // add to the gradients instead of overwriting them
+  void* workspace = nullptr;       // [workspace_bytes()]
+  const void* reserve = nullptr;   // [reserve_bytes()] as forward left it
 };
 
 struct SegmentPoolOperation;
 
 class SegmentPoolPlan {
  public:
+  // Throws Error(invalid_argument) on a description that cannot be right, Error(unsupported) on a dtype the
+  // backend does not compute in.
   SegmentPoolPlan(std::shared_ptr<Backend> backend, const SegmentPoolDesc& desc);
   ~SegmentPoolPlan();
   SegmentPoolPlan(SegmentPoolPlan&&) noexcept;
@@ -82,6 +88,7 @@ class SegmentPoolPlan {
 
   std::size_t workspace_bytes() const;  // enough for forward and for backward
   std::size_t reserve_bytes() const;
+  // Both throw Error(invalid_argument) when a pointer that is needed is null.
   void forward(const SegmentPoolForward& args, Stream stream = {}) const;
   void backward(const SegmentPoolBackward& args, Stream stream = {}) const;
 

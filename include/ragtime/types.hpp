@@ -38,23 +38,23 @@ struct Capacity {
 // Made by RaggedLayout (ragged_batch.hpp). All pointers are device pointers unless they say host.
 struct RaggedView {
   const std::int32_t* counts = nullptr;  // [4] B, N, M, T in use
-  const std::int32_t* visit_offsets =
-      nullptr;                          // [B+1] rows of sequence b: [visit_offsets[b], visit_offsets[b+1])
-  const std::int32_t* order = nullptr;  // [B] sequences, longest first, stable
+  // [B+1] rows of sequence b: [visit_offsets[b], visit_offsets[b+1])
+  const std::int32_t* visit_offsets = nullptr;
+  const std::int32_t* order = nullptr;          // [B] sequences, longest first, stable
   const std::int32_t* inverse_order = nullptr;  // [B] order[inverse_order[b]] == b
   const std::int32_t* batch_sizes = nullptr;    // [T] sequences alive at step t
-  const std::uint32_t* sequence_ids =
-      nullptr;  // [B] stable ids, the key of dropout masks; null: 0, 1, 2, ...
+  // [B] stable ids, the key of dropout masks; null: 0, 1, 2, ...
+  const std::uint32_t* sequence_ids = nullptr;
   const std::int32_t* host_batch_sizes = nullptr;  // [T] host copy, for algorithms that launch step by step
 };
 
-// Where dropout masks come from: Philox, keyed by seed, counted by (step, site, sequence id, t x width +
-// unit). The same mask on every backend, in every layout, whatever else is in the batch.
+// Where dropout masks come from: Philox, keyed by seed, counted by (step, site, sequence id, place in the
+// sequence). The same mask on every backend, in every layout, whatever else is in the batch.
 struct DropoutKey {
   std::uint64_t seed = 0;
-  const std::uint64_t* step =
-      nullptr;             // device; training step, so that a replayed graph draws new masks; null: 0
-  std::uint32_t site = 0;  // which dropout of the model this is
+  // [1] device: training step, so that a replayed graph draws new masks; null: 0
+  const std::uint64_t* step = nullptr;
+  std::uint32_t site = 0;  // which dropout of the model this is, below 65536
 };
 
 }  // namespace ragtime

@@ -66,12 +66,12 @@ std::vector<ParameterInfo> model_parameters(const ModelConfig& config);
 // What the loss compares with. Device pointers; R = B for patient-level tasks, N for visit-level ones.
 struct ModelTargets {
   const void* values = nullptr;          // [R, K] dtype: binary_classification, regression, visit_binary
-  const std::int32_t* labels = nullptr;  // [B]: multi_class
-  const std::int32_t* event_time =
-      nullptr;                             // [B]: survival, the row of the event or of censoring, -1: masked
-  const std::uint8_t* observed = nullptr;  // [B]: survival
-  const float* row_weight =
-      nullptr;  // [R] ([B] for survival) or null; 0 masks. next_visit needs it: 0 at each last visit
+  const std::int32_t* labels = nullptr;  // [B]: multi_class, in [0, K); -100: masked
+  // [B]: survival, the visit of the event or of censoring, from 0; -1: masked
+  const std::int32_t* event_time = nullptr;
+  const std::uint8_t* observed = nullptr;  // [B]: survival, 1 event, 0 censored
+  // [R] ([B] for survival) or null; 0 masks. next_visit needs it: 0 at each last visit.
+  const float* row_weight = nullptr;
   // next_visit takes its targets from the batch itself; the codes of a visit must be distinct there.
 };
 
