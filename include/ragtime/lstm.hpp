@@ -62,7 +62,7 @@ struct LstmForward {
   void* c_n = nullptr;          // [L*D, B, H] or null
   void* final_state = nullptr;  // [B, D*P] or null: h_n of the last layer, directions side by side
   void* c_seq = nullptr;        // [N, D*H] or null: c_t of the last layer
-  DropoutKey dropout;           // site is that of layer 0's output; layer k uses site + k
+  DropoutKey dropout = {};      // site is that of layer 0's output; layer k uses site + k
   void* workspace = nullptr;    // [workspace_bytes()]
   void* reserve = nullptr;      // [reserve_bytes()] with desc.training: kept for backward
 };
@@ -83,7 +83,7 @@ struct LstmBackward {
   void* d_c0 = nullptr;                      // [L*D, B, H] or null
   const LstmGradients* gradients = nullptr;  // host array [L*D] or null; what is null inside is not computed
   bool accumulate = false;                   // add to the weight gradients instead of overwriting them
-  DropoutKey dropout;                        // as in forward
+  DropoutKey dropout = {};                   // as in forward
   void* workspace = nullptr;                 // [workspace_bytes()]
   const void* reserve = nullptr;             // [reserve_bytes()] as forward left it
 };

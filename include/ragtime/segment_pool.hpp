@@ -51,7 +51,7 @@ struct SegmentPoolForward {
   // copies of it. sum: of w e. mean: sum of w e over sum of w. attention: shares in proportion to
   // w exp(score). max: over the items with w > 0.
   const float* weights = nullptr;  // [M]
-  AttentionWeights attention;
+  AttentionWeights attention = {};
   void* out = nullptr;              // [S, E]
   void* workspace = nullptr;        // [workspace_bytes()]
   void* reserve = nullptr;          // [reserve_bytes()] kept for backward; null: inference
@@ -65,14 +65,14 @@ struct SegmentPoolBackward {
   const std::int32_t* codes = nullptr;     // [M], with a table
   const void* values = nullptr;            // table [V, E], or rows [M, E]
   const float* weights = nullptr;          // [M], when weighted
-  AttentionWeights attention;
+  AttentionWeights attention = {};
 
-  const void* d_out = nullptr;     // [S, E]
-  void* d_values = nullptr;        // table gradient [V, E] (padding_idx row 0), or [M, E]
-  AttentionGradients d_attention;  // with attention
-  bool accumulate = false;         // add to the gradients instead of overwriting them
-  void* workspace = nullptr;       // [workspace_bytes()]
-  const void* reserve = nullptr;   // [reserve_bytes()] as forward left it
+  const void* d_out = nullptr;          // [S, E]
+  void* d_values = nullptr;             // table gradient [V, E] (padding_idx row 0), or [M, E]
+  AttentionGradients d_attention = {};  // with attention
+  bool accumulate = false;              // add to the gradients instead of overwriting them
+  void* workspace = nullptr;            // [workspace_bytes()]
+  const void* reserve = nullptr;        // [reserve_bytes()] as forward left it
 };
 
 struct SegmentPoolOperation;
