@@ -14,7 +14,7 @@ namespace ragtime {
 
 struct RaggedOptions {
   // false: a sequence of zero length is an Error, "3 sequences have zero length, first at 17: ...".
-  // true: it has no rows and no loss, and ends with the state it began with.
+  // true: it has no rows, so no visit-level loss, and ends with the state it began with.
   bool allow_zero_length = false;
 };
 
