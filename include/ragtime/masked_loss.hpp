@@ -95,7 +95,8 @@ class MaskedLossPlan {
   MaskedLossPlan& operator=(MaskedLossPlan&&) noexcept;
 
   std::size_t workspace_bytes() const;
-  // Throws Error(invalid_argument) when a pointer the loss needs is null.
+  // Throws Error(invalid_argument) when a pointer that is needed is null, on the CPU also Error(out_of_range)
+  // on a batch beyond the capacity.
   void run(const MaskedLossArgs& args, Stream stream = {}) const;
 
  private:
