@@ -49,7 +49,7 @@ typename SegmentPoolCpu<T>::Workspace SegmentPoolCpu<T>::carve_workspace(Carver&
     work.partial_sums = carver.take<T>(2 * (desc_.items / chunk_items) * desc_.width);
   }
   if (attends()) {
-    if (has_table()) work.rows = carver.take<T>(slots_ * desc_.width);
+    if (gathers()) work.rows = carver.take<T>(slots_ * desc_.width);
     work.scores = carver.take<T>(slots_);
     work.d_activations = carver.take<T>(slots_ * desc_.attention_width);
     work.d_rows = carver.take<T>(slots_ * desc_.width);
@@ -61,26 +61,27 @@ typename SegmentPoolCpu<T>::Workspace SegmentPoolCpu<T>::carve_workspace(Carver&
 }
 
 template <class T>
-std::int32_t SegmentPoolCpu<T>::assign_slots(const std::int32_t* codes, std::int64_t items,
-                                             std::int32_t* slot_of_code, std::int32_t* slot_of_item,
-                                             std::int32_t* code_of_slot) const {
+std::int32_t SegmentPoolCpu<T>::assign_slots(const std::int32_t* codes, const float* weights,
+                                             std::int64_t items, std::int32_t* slot_of_code,
+                                             std::int32_t* slot_of_item, std::int32_t* code_of_slot) const {
   std::int32_t slots = 0;
-  if (!has_table()) {
+  if (!gathers()) {
     for (; slots < items; ++slots) slot_of_item[slots] = slots;
     return slots;
   }
-  std::fill_n(slot_of_code, desc_.vocab_size, -1);
+  if (has_table()) std::fill_n(slot_of_code, desc_.vocab_size, -1);
   for (std::int64_t item = 0; item < items; ++item) {
-    const std::int32_t code = codes[item];
-    if (code < 0 || code >= desc_.vocab_size) {
-      slot_of_item[item] = -1;
-      continue;
-    }
-    if (slot_of_code[code] < 0) {
-      code_of_slot[slots] = code;
-      slot_of_code[code] = slots++;
-    }
-    slot_of_item[item] = slot_of_code[code];
+    const std::int32_t code = has_table() ? codes[item] : static_cast<std::int32_t>(item);
+    const bool counts =
+        (!has_table() || (code >= 0 && code < desc_.vocab_size)) &&
+        (!desc_.weighted || (weights[item] > 0 && weights[item] <= std::numeric_limits<float>::max()));
+    slot_of_item[item] = -1;
+    if (!counts) continue;
+    if (has_table()) slot_of_item[item] = slot_of_code[code];
+    if (slot_of_item[item] >= 0) continue;
+    code_of_slot[slots] = code;
+    if (has_table()) slot_of_code[code] = slots;
+    slot_of_item[item] = slots++;
   }
   return slots;
 }
@@ -88,7 +89,7 @@ std::int32_t SegmentPoolCpu<T>::assign_slots(const std::int32_t* codes, std::int
 template <class T>
 const T* SegmentPoolCpu<T>::gather_slots(const void* values, const std::int32_t* code_of_slot,
                                          std::int64_t slots, T* rows) const {
-  if (!has_table()) return static_cast<const T*>(values);
+  if (!gathers()) return static_cast<const T*>(values);
   for (std::int64_t u = 0; u < slots; ++u)
     std::copy_n(static_cast<const T*>(values) + code_of_slot[u] * desc_.width, desc_.width,
                 rows + u * desc_.width);
@@ -119,8 +120,8 @@ template <class T>
 void SegmentPoolCpu<T>::score(const SegmentPoolForward& args, const Workspace& work,
                               const Reserve& reserve) const {
   const std::int64_t items = args.offsets[*args.segments], width = desc_.attention_width;
-  const std::int64_t slots = *reserve.slot_count =
-      assign_slots(args.codes, items, work.slot_of_code, reserve.slot_of_item, reserve.code_of_slot);
+  const std::int64_t slots = *reserve.slot_count = assign_slots(
+      args.codes, args.weights, items, work.slot_of_code, reserve.slot_of_item, reserve.code_of_slot);
   const T* rows = gather_slots(args.values, reserve.code_of_slot, slots, work.rows);
   pack_weight(static_cast<const T*>(args.attention.w1), width, desc_.width, work.packed_w1);
   multiply_rows(rows, desc_.width, work.packed_w1, static_cast<const T*>(args.attention.b1), desc_.width,

@@ -46,7 +46,7 @@ class SegmentPoolCpu final : public SegmentPoolOperation {
     std::int32_t* sorted_items = nullptr;     // [M]
     std::int32_t* segment_of_item = nullptr;  // [M]
     T* partial_sums = nullptr;                // [chunks, E]
-    T* rows = nullptr;                        // [U, E] the slots' values
+    T* rows = nullptr;                        // [U, E] the slots' values, where they are gathered
     T* scores = nullptr;                      // [U] or their gradients
     T* d_activations = nullptr;               // [U, A]
     T* d_rows = nullptr;                      // [U, E]
@@ -57,12 +57,15 @@ class SegmentPoolCpu final : public SegmentPoolOperation {
   Reserve carve_reserve(Carver& carver) const;
   Workspace carve_workspace(Carver& carver) const;
   bool has_table() const { return desc_.vocab_size > 0; }
+  bool gathers() const { return has_table() || desc_.weighted; }
   bool attends() const { return desc_.mode == PoolMode::attention; }
 
   // Slots of codes in order of first appearance; returns how many. Without a table every item is its own
-  // slot.
-  std::int32_t assign_slots(const std::int32_t* codes, std::int64_t items, std::int32_t* slot_of_code,
-                            std::int32_t* slot_of_item, std::int32_t* code_of_slot) const;
+  // slot, and its index stands for the code. An item that does not count, by code or weight, has none: what
+  // it holds must not meet a gradient, not even one of 0.
+  std::int32_t assign_slots(const std::int32_t* codes, const float* weights, std::int64_t items,
+                            std::int32_t* slot_of_code, std::int32_t* slot_of_item,
+                            std::int32_t* code_of_slot) const;
   const T* gather_slots(const void* values, const std::int32_t* code_of_slot, std::int64_t slots,
                         T* rows) const;
   void score(const SegmentPoolForward& args, const Workspace& work, const Reserve& reserve) const;

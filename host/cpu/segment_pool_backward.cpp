@@ -87,7 +87,8 @@ void SegmentPoolCpu<T>::row_gradients(const SegmentPoolBackward& args, const Wor
     for (std::int64_t item = begin; item < end; ++item) {
       T* d = static_cast<T*>(args.d_values) + item * desc_.width;
       if (!args.accumulate) std::fill_n(d, desc_.width, T(0));
-      if (attends()) kernels<T>().add_scaled(desc_.width, T(1), work.d_rows + item * desc_.width, d);
+      if (attends() && reserve.slot_of_item[item] >= 0)
+        kernels<T>().add_scaled(desc_.width, T(1), work.d_rows + reserve.slot_of_item[item] * desc_.width, d);
       add_item(args, reserve, item, work.segment_of_item[item], d);
     }
   });
@@ -106,9 +107,9 @@ void SegmentPoolCpu<T>::table_gradients(const SegmentPoolBackward& args, const W
   // Items sorted by slot, in order within a slot (a counting sort).
   const std::int32_t* slot_of_item = attends() ? reserve.slot_of_item : work.slot_of_item;
   const std::int32_t* code_of_slot = attends() ? reserve.code_of_slot : work.code_of_slot;
-  const std::int64_t slots =
-      attends() ? *reserve.slot_count
-                : assign_slots(args.codes, items, work.slot_of_code, work.slot_of_item, work.code_of_slot);
+  const std::int64_t slots = attends() ? *reserve.slot_count
+                                       : assign_slots(args.codes, args.weights, items, work.slot_of_code,
+                                                      work.slot_of_item, work.code_of_slot);
   std::fill_n(work.slot_begin, slots + 1, 0);
   for (std::int64_t item = 0; item < items; ++item)
     if (slot_of_item[item] >= 0) ++work.slot_begin[slot_of_item[item] + 1];
