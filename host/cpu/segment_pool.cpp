@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "host/cpu/capacity.hpp"
 #include "host/cpu/parallel.hpp"
 #include "host/cpu/status_word.hpp"
 
@@ -195,7 +196,14 @@ void SegmentPoolCpu<T>::max_segment(const SegmentPoolForward& args, const Reserv
 }
 
 template <class T>
+void SegmentPoolCpu<T>::check_fits_plan(const std::int32_t* segments, const std::int32_t* offsets) const {
+  check_fits(*segments, desc_.segments, "segments");
+  check_fits(offsets[*segments], desc_.items, "items");
+}
+
+template <class T>
 void SegmentPoolCpu<T>::forward(const SegmentPoolForward& args, Stream) const {
+  check_fits_plan(args.segments, args.offsets);
   Carver carver(args.workspace), reserve_carver(args.reserve);
   const Workspace work = carve_workspace(carver);
   const Reserve reserve = args.reserve == nullptr ? work.inference : carve_reserve(reserve_carver);

@@ -72,6 +72,7 @@ class SegmentPoolCpu final : public SegmentPoolOperation {
   void pool_segment(const SegmentPoolForward& args, const Workspace& work, const Reserve& reserve,
                     std::int64_t s) const;
   void max_segment(const SegmentPoolForward& args, const Reserve& reserve, std::int64_t s) const;
+  void check_fits_plan(const std::int32_t* segments, const std::int32_t* offsets) const;
   // The weight of an item, 0 for one that is absent.
   T weight_of(const SegmentPoolForward& args, std::int64_t item) const;
   const T* value_of(const void* values, const std::int32_t* codes, std::int64_t item) const;

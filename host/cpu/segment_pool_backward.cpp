@@ -156,6 +156,7 @@ void SegmentPoolCpu<T>::table_gradients(const SegmentPoolBackward& args, const W
 
 template <class T>
 void SegmentPoolCpu<T>::backward(const SegmentPoolBackward& args, Stream) const {
+  check_fits_plan(args.segments, args.offsets);
   Carver carver(args.workspace), reserve_carver(args.reserve);
   const Workspace work = carve_workspace(carver);
   const Reserve reserve = carve_reserve(reserve_carver);

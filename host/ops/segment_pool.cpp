@@ -46,13 +46,17 @@ void check_inputs(const SegmentPoolDesc& desc, const Args& args) {
 SegmentPoolPlan::SegmentPoolPlan(std::shared_ptr<Backend> backend, const SegmentPoolDesc& desc)
     : desc_(desc), backend_(std::move(backend)) {
   check_size(desc.width, 1, "width");
+  check_count(desc.width, "width");
   check_count(desc.segments, "segments");
   check_count(desc.items, "items");
   check_count(desc.vocab_size, "vocab_size");
   check(desc.padding_idx >= -1 && (desc.padding_idx == -1 || desc.padding_idx < desc.vocab_size),
         ErrorCode::invalid_argument, "padding_idx is ", desc.padding_idx,
         ": expected -1 or a row of the table, in [0, ", desc.vocab_size, ")");
-  if (desc.mode == PoolMode::attention) check_size(desc.attention_width, 1, "attention_width");
+  if (desc.mode == PoolMode::attention) {
+    check_size(desc.attention_width, 1, "attention_width");
+    check_count(desc.attention_width, "attention_width");
+  }
   check(!desc.weighted || desc.mode != PoolMode::last, ErrorCode::invalid_argument,
         "weighted is true with mode last: expected sum, mean, max or attention");
   operation_ = operations_for(backend_, desc.dtype).segment_pool(desc);
@@ -73,13 +77,14 @@ void SegmentPoolPlan::forward(const SegmentPoolForward& args, Stream stream) con
   check_inputs(desc_, args);
   if (desc_.segments > 0) check_given(args.out, "out");
   check_memory(args.workspace, workspace_bytes(), "workspace");
+  if (args.reserve != nullptr) check_memory(args.reserve, reserve_bytes(), "reserve");
   operation_->forward(args, stream);
 }
 
 void SegmentPoolPlan::backward(const SegmentPoolBackward& args, Stream stream) const {
   check_inputs(desc_, args);
   if (desc_.segments > 0) check_given(args.d_out, "d_out");
-  if (desc_.items > 0) check_given(args.d_values, "d_values");
+  if (desc_.items > 0 || desc_.vocab_size > 0) check_given(args.d_values, "d_values");
   if (desc_.mode == PoolMode::attention) {
     check_given(args.d_attention.w1, "d_attention.w1");
     check_given(args.d_attention.b1, "d_attention.b1");
