@@ -99,8 +99,8 @@ TEST_P(MaskedLossFaults, AnIdThatIsNoOutput) {
   right.target_ids = {0, 2, 1, 2, 0};
   for (const std::int32_t id : {-1, 3, INT32_MAX, INT32_MIN}) {
     LossProblem wrong = right;
-    wrong.target_offsets = {0, 1, 3, 5, 6, 7};
-    wrong.target_ids = {0, id, 2, 1, 2, id, 0};
+    wrong.target_offsets = {2, 3, 5, 7, 8, 9};
+    wrong.target_ids = {unread, unread, 0, 2, id, 1, 2, id, 0};
     reports(Fault::label_out_of_range, 1, "a label is not a class, at row", wrong, right);
   }
 }
