@@ -51,7 +51,8 @@ struct Visit {
   std::span<const OrderedEvent> events;  // by code
 };
 
-void append_patient(std::span<OrderedEvent> events, std::vector<Visit>& visits, Cohort& cohort) {
+void append_patient(std::span<OrderedEvent> events, const Interner& encounters, std::vector<Visit>& visits,
+                    Cohort& cohort) {
   std::sort(events.begin(), events.end(), [](const OrderedEvent& left, const OrderedEvent& right) {
     return std::tie(left.encounter, left.day, left.code) < std::tie(right.encounter, right.day, right.code);
   });
@@ -62,8 +63,9 @@ void append_patient(std::span<OrderedEvent> events, std::vector<Visit>& visits, 
       time = std::min(time, events[end].time);
     visits.push_back({time, events[begin].encounter, events.subspan(begin, end - begin)});
   }
-  std::sort(visits.begin(), visits.end(), [](const Visit& left, const Visit& right) {
-    return std::tie(left.time, left.encounter) < std::tie(right.time, right.encounter);
+  std::sort(visits.begin(), visits.end(), [&](const Visit& left, const Visit& right) {
+    if (left.time != right.time) return left.time < right.time;
+    return encounters[left.encounter] < encounters[right.encounter];
   });
   for (const Visit& visit : visits) {
     cohort.visit_times.push_back(visit.time);
@@ -88,27 +90,27 @@ Cohort CohortBuilder::finish() && {
   const auto code_order = in_string_order(codes_);
   const auto patient_ranks = inverse(patient_order);
   const auto code_ranks = inverse(code_order);
-  const auto encounter_ranks = inverse(in_string_order(encounters_));
   cohort.patient_ids = strings(patients_, patient_order);
   cohort.code_names = strings(codes_, code_order);
 
-  // A counting sort by patient; each patient's few events are sorted on their own. The numbers of a sorted
-  // event are ranks; the empty encounter comes first in string order, so it stays 0.
+  // A counting sort by patient; each patient's few events are sorted on their own. Patients and codes are
+  // ranks from here on. Encounters keep their numbers: there are about as many as visits, and the order of
+  // their texts matters only where a patient's visits begin at the same time.
   std::vector<std::size_t> begins(patient_order.size() + 1);
   for (const Event& event : events_) ++begins[patient_ranks[event.patient] + 1];
   std::partial_sum(begins.begin(), begins.end(), begins.begin());
   std::vector<OrderedEvent> sorted(events_.size());
   std::vector<std::size_t> next(begins.begin(), begins.end() - 1);
   for (const Event& event : events_) {
-    const std::int32_t encounter = encounter_ranks[event.encounter];
-    sorted[next[patient_ranks[event.patient]]++] = {event.time, encounter == 0 ? day_of(event.time) : 0,
-                                                    encounter, code_ranks[event.code]};
+    const std::int64_t day = event.encounter == 0 ? day_of(event.time) : 0;
+    sorted[next[patient_ranks[event.patient]]++] = {event.time, day, event.encounter, code_ranks[event.code]};
   }
   events_ = {};
 
   std::vector<Visit> visits;
   for (std::size_t patient = 0; patient + 1 < begins.size(); ++patient)
-    append_patient({sorted.data() + begins[patient], sorted.data() + begins[patient + 1]}, visits, cohort);
+    append_patient({sorted.data() + begins[patient], sorted.data() + begins[patient + 1]}, encounters_,
+                   visits, cohort);
   return cohort;
 }
 
