@@ -26,12 +26,12 @@ std::int32_t Cohort::find_code(std::string_view name) const {
 
 Cohort read_cohort(const std::filesystem::path& path, std::span<const std::string> tables,
                    ReadReport* report) {
-  ReadReport own_report;
-  ReadReport& counts = report != nullptr ? *report : own_report;
-  counts = {};
+  ReadReport counts;
   CohortBuilder builder;
   std::error_code error;
   const auto status = std::filesystem::status(path, error);
+  check(status.type() != std::filesystem::file_type::none, ErrorCode::io_error, "opening ", path.string(),
+        " failed: ", error.message());
   check(std::filesystem::exists(status), ErrorCode::io_error, path.string(),
         " is not there: expected a folder in Synthea's CSV format or a MEDS-style CSV file");
   if (std::filesystem::is_directory(status)) {
@@ -44,7 +44,9 @@ Cohort read_cohort(const std::filesystem::path& path, std::span<const std::strin
   }
   check(!builder.empty(), ErrorCode::parse_error, path.string(), " holds no events: ", counts.rows,
         " rows read, ", counts.static_rows, " of them without a time");
-  return std::move(builder).finish();
+  Cohort cohort = std::move(builder).finish();
+  if (report != nullptr) *report = std::move(counts);
+  return cohort;
 }
 
 }  // namespace ragtime

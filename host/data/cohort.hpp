@@ -43,8 +43,8 @@ struct ReadReport {
 std::span<const std::string_view> event_tables();
 
 // A folder in Synthea's CSV format, or a MEDS-style CSV file (subject_id,time,code).
-// tables: names of event_tables() to read; empty: those that are there. Throws Error naming file, line and
-// column.
+// tables: names of event_tables() to read, each once; empty: those that are there. Throws Error naming file,
+// line and column, and then leaves the report as it was.
 Cohort read_cohort(const std::filesystem::path& path, std::span<const std::string> tables = {},
                    ReadReport* report = nullptr);
 

@@ -23,6 +23,24 @@ std::string list_of_tables() {
   return list;
 }
 
+void check_tables(std::span<const std::string> tables) {
+  for (auto table = tables.begin(); table != tables.end(); ++table) {
+    check(std::find(tables_of_events.begin(), tables_of_events.end(), *table) != tables_of_events.end(),
+          ErrorCode::invalid_argument, "tables names ", excerpt(*table), ": expected some of ",
+          list_of_tables());
+    check(std::find(tables.begin(), table, *table) == table, ErrorCode::invalid_argument, "tables names ",
+          *table, " twice: expected each table once");
+  }
+}
+
+// Only a name the folder does not have counts as absent. What is there and cannot be opened, a broken link or
+// a file behind a forbidden folder, is left to the reading, which says why: a table must not go missing
+// silently.
+bool is_there(const std::filesystem::path& file) {
+  std::error_code error;
+  return std::filesystem::symlink_status(file, error).type() != std::filesystem::file_type::not_found;
+}
+
 }  // namespace
 
 std::span<const std::string_view> event_tables() {
@@ -31,16 +49,13 @@ std::span<const std::string_view> event_tables() {
 
 void read_synthea(const std::filesystem::path& folder, std::span<const std::string> tables,
                   CohortBuilder& builder, ReadReport& report) {
-  for (const std::string& table : tables)
-    check(std::find(tables_of_events.begin(), tables_of_events.end(), table) != tables_of_events.end(),
-          ErrorCode::invalid_argument, "tables names ", excerpt(table), ": expected some of ",
-          list_of_tables());
+  check_tables(tables);
   const std::size_t tables_before = report.tables.size();
   for (const std::string_view table : tables_of_events) {
     const bool chosen = std::find(tables.begin(), tables.end(), table) != tables.end();
     if (!tables.empty() && !chosen) continue;
     const std::filesystem::path file = folder / concat(table, ".csv");
-    if (!chosen && !std::filesystem::exists(file)) continue;
+    if (!chosen && !is_there(file)) continue;
     read_event_table(file, columns, builder, report);
   }
   check(report.tables.size() > tables_before, ErrorCode::io_error, folder.string(),
