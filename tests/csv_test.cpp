@@ -12,6 +12,7 @@ namespace ragtime {
 namespace {
 
 using testing::ElementsAre;
+using testing::EndsWith;
 using testing::HasSubstr;
 
 using Rows = std::vector<std::vector<std::string>>;
@@ -64,6 +65,15 @@ TEST(Csv, EscapedFieldsOfOneRowDoNotShareTheirText) {
 
 TEST(Csv, AQuoteInsideAnUnquotedFieldStandsForItself) {
   EXPECT_EQ(read("a,b\n5\" nail,x\"y\"\n", {"a", "b"}), (Rows{{"5\" nail", "x\"y\""}}));
+}
+
+// Comparing each column's title with all before it would take a minute here.
+TEST(Csv, AHeaderMayBeLong) {
+  std::string content = "0";
+  for (int column = 1; column < 200'000; ++column) content += "," + std::to_string(column);
+  CsvReader reader(content, "x.csv");
+  EXPECT_EQ(reader.column("199999"), 199'999u);
+  EXPECT_THAT(refusal(content + ",7\n"), EndsWith("x.csv:1: the header has the column \"7\" twice"));
 }
 
 TEST(Csv, HeaderAloneHasNoRows) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <set>
 
 #include "host/data/excerpt.hpp"
 
@@ -36,10 +37,10 @@ CsvReader::CsvReader(std::string_view content, std::string name) : content_(cont
   if (content_.empty()) refuse("the file is empty: expected a header line");
   scan_record();
   unescaped_.resize(fields_.size());
+  std::set<std::string_view> titles;  // fields stay as they are until next()
   for (std::size_t i = 0; i < fields_.size(); ++i) {
     const std::string_view title = field(i);
-    if (std::find(header_.begin(), header_.end(), title) != header_.end())
-      refuse("the header has the column ", excerpt(title), " twice");
+    if (!titles.insert(title).second) refuse("the header has the column ", excerpt(title), " twice");
     header_.emplace_back(title);
   }
 }
