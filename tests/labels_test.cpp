@@ -35,6 +35,10 @@ TEST_F(Labels, AreReadInTheOrderOfTheFile) {
   EXPECT_EQ(labels[2].label, 0.1);
 }
 
+TEST_F(Labels, MayBeginWithAByteOrderMark) {
+  EXPECT_EQ(read("\xEF\xBB\xBFpatient_id,label\np,1\n").size(), 1u);
+}
+
 TEST_F(Labels, MustBeFiniteNumbers) {
   for (const std::string text :
        {"", "yes", "nan", "inf", "-inf", "1e999", "0x10", "1,5", " 1", "1 ", "+1", "1.0.0"})
@@ -55,6 +59,10 @@ TEST_F(Labels, NeedTheirColumnsAndRows) {
   EXPECT_THAT(refusal("patient_id,label\n"), EndsWith("labels.csv holds no labels: only a header line"));
   EXPECT_THAT(refusal("patient_id,label\np1\n"), EndsWith(":2: the row has 1 field, the header 2"));
   EXPECT_THAT(refusal(""), HasSubstr("the file is empty"));
+  EXPECT_THAT(refusal("patient_id,label\n\"p1,1\n"),
+              EndsWith(":2: a quoted field begins here and is never closed"));
+  EXPECT_THAT(error_of(ErrorCode::io_error, [&] { read_labels(folder_.path()); }),
+              HasSubstr("Is a directory"));
   EXPECT_THAT(error_of(ErrorCode::io_error, [&] { read_labels(folder_.path() / "absent.csv"); }),
               HasSubstr("absent.csv failed: No such file"));
 }

@@ -45,6 +45,13 @@ TEST_F(Meds, ADayIsAVisitAndStaticRowsAreCounted) {
   EXPECT_THAT(report_.tables, ElementsAre("meds.csv"));
 }
 
+TEST_F(Meds, LineEndsAndAByteOrderMarkMakeNoDifference) {
+  const Cohort cohort = read("\xEF\xBB\xBFsubject_id,time,code\r\n1,,F\r\n1,2020-01-01,\"X, Y\"\r\n");
+  EXPECT_THAT(cohort.patient_ids, ElementsAre("1"));
+  EXPECT_THAT(cohort.code_names, ElementsAre("X, Y")) << "and nothing of a static row";
+  EXPECT_EQ(report_.static_rows, 1);
+}
+
 TEST_F(Meds, RefusesWhatIsBroken) {
   EXPECT_THAT(refusal("subject_id,time,code\n,2020-01-01,X\n"), EndsWith("meds.csv:2: subject_id is empty"));
   EXPECT_THAT(refusal("subject_id,time,code\n1,2020-01-01,\n"), EndsWith("meds.csv:2: code is empty"));

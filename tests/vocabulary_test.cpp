@@ -110,6 +110,8 @@ TEST_F(VocabularyFile, WantsEveryIdOnceAndPaddingFirst) {
 TEST_F(VocabularyFile, ReportsWhatTheSystemRefuses) {
   EXPECT_THAT(error_of(ErrorCode::io_error, [&] { Vocabulary::read(folder_.path() / "absent.txt"); }),
               HasSubstr("absent.txt failed: No such file"));
+  EXPECT_THAT(error_of(ErrorCode::io_error, [&] { Vocabulary::read(folder_.path()); }),
+              HasSubstr("Is a directory"));
   EXPECT_THAT(error_of(ErrorCode::io_error,
                        [&] { Vocabulary::from_codes({"a"}).write(folder_.path() / "absent" / "v.txt"); }),
               HasSubstr("v.txt failed: No such file"));
