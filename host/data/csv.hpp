@@ -20,6 +20,7 @@ class CsvReader {
   // Reads the header. The content stays the caller's and outlives the reader; `name` is for messages.
   CsvReader(std::string_view content, std::string name);
 
+  const std::vector<std::string>& header() const { return header_; }
   std::optional<std::size_t> find_column(std::string_view name) const;
   std::size_t column(std::string_view name) const;  // Throws, listing the columns, when it is not there.
 

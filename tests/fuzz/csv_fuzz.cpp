@@ -1,0 +1,159 @@
+// Whatever bytes come in, the CSV reader and the readers of events and labels that stand on it throw Error or
+// return what holds: records as long as the header that survive being written and read again, cohorts in
+// order that do not depend on the order of their rows.
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <vector>
+
+#include "host/data/csv.hpp"
+#include "host/data/event_table.hpp"
+#include "ragtime/error.hpp"
+#include "tests/fuzz/fuzzed_file.hpp"
+
+namespace ragtime::fuzz {
+namespace {
+
+using Records = std::vector<std::vector<std::string>>;
+
+// What the call returns; nothing when it refuses the input, which it may only do as bad input.
+template <class Call>
+auto accepted(const Call& call) -> std::optional<decltype(call())> {
+  try {
+    return call();
+  } catch (const Error& error) {
+    require(error.code() == ErrorCode::parse_error, "what is wrong is the file");
+    return std::nullopt;
+  }
+}
+
+// The header is the first record.
+Records read_records(std::string_view content) {
+  CsvReader reader(content, "fuzzed");
+  Records records = {reader.header()};
+  std::int64_t line = 1;
+  while (reader.next()) {
+    require(reader.line() > line, "each record begins on a later line");
+    line = reader.line();
+    records.emplace_back();
+    for (std::size_t column = 0; column < records.front().size(); ++column)
+      records.back().emplace_back(reader.field(column));
+  }
+  return records;
+}
+
+std::string quoted(const Records& records, std::string_view line_end) {
+  std::string text;
+  for (const auto& record : records)
+    for (std::size_t i = 0; i < record.size(); ++i) {
+      text += i == 0 ? "\"" : ",\"";
+      for (const char character : record[i]) text.append(character == '"' ? 2 : 1, character);
+      text += '"';
+      if (i + 1 == record.size()) text += line_end;
+    }
+  return text;
+}
+
+constexpr std::array<std::string_view, 2> synthea_times = {"START", "DATE"};
+constexpr std::array<std::string_view, 1> meds_times = {"time"};
+constexpr EventColumns synthea = {
+    .patient = "PATIENT", .encounter = "ENCOUNTER", .time = synthea_times, .code = "CODE"};
+constexpr EventColumns meds = {
+    .patient = "subject_id", .encounter = {}, .time = meds_times, .code = "code", .static_rows = true};
+
+struct ReadTable {
+  Cohort cohort;
+  ReadReport report;
+};
+
+ReadTable read_table(std::string_view content, const EventColumns& columns) {
+  const FuzzedFile file(content);
+  CohortBuilder builder;
+  ReadTable table;
+  read_event_table(file.path(), columns, builder, table.report);
+  table.cohort = std::move(builder).finish();
+  return table;
+}
+
+bool ascending(const std::vector<std::string>& texts) {
+  return std::adjacent_find(texts.begin(), texts.end(), std::greater_equal<>()) == texts.end();
+}
+
+void check_cohort(const Cohort& cohort, const ReadReport& report, std::size_t rows) {
+  require(report.rows == static_cast<std::int64_t>(rows), "every row is counted");
+  require(ascending(cohort.patient_ids) && ascending(cohort.code_names), "names are distinct, in order");
+  require(cohort.visit_offsets.size() == cohort.patient_ids.size() + 1, "offsets fit the patients");
+  require(cohort.code_offsets.size() == cohort.visit_times.size() + 1, "offsets fit the visits");
+  require(cohort.visits() == static_cast<std::int64_t>(cohort.visit_times.size()),
+          "every visit has an owner");
+  require(cohort.code_offsets.back() == static_cast<std::int64_t>(cohort.codes.size()), "so has every code");
+  require(report.rows - report.static_rows >= cohort.code_offsets.back(), "no code without a row");
+  for (std::int64_t patient = 0; patient < cohort.patients(); ++patient)
+    for (std::int64_t visit = cohort.visit_offsets[patient] + 1; visit < cohort.visit_offsets[patient + 1];
+         ++visit)
+      require(cohort.visit_times[visit - 1] <= cohort.visit_times[visit], "visits are in order of time");
+  for (std::int64_t visit = 0; visit < cohort.visits(); ++visit) {
+    const auto codes = cohort.visit_codes(visit);
+    require(!codes.empty(), "a visit has a code");
+    require(codes.front() >= 0 && static_cast<std::size_t>(codes.back()) < cohort.code_names.size(),
+            "codes have names");
+    require(std::adjacent_find(codes.begin(), codes.end(), std::greater_equal<>()) == codes.end(),
+            "codes of a visit are distinct, in order");
+  }
+}
+
+bool same(const Cohort& a, const Cohort& b) {
+  return a.patient_ids == b.patient_ids && a.visit_offsets == b.visit_offsets &&
+         a.visit_times == b.visit_times && a.code_offsets == b.code_offsets && a.codes == b.codes &&
+         a.code_names == b.code_names;
+}
+
+void check_table(std::string_view content, const Records& records, const EventColumns& columns) {
+  const auto table = accepted([&] { return read_table(content, columns); });
+  Records reversed = records;
+  std::reverse(reversed.begin() + 1, reversed.end());
+  const auto other = accepted([&] { return read_table(quoted(reversed, "\n"), columns); });
+  require(table.has_value() == other.has_value(), "rows are right or wrong in any order");
+  if (!table) return;
+  check_cohort(table->cohort, table->report, records.size() - 1);
+  require(same(table->cohort, other->cohort), "rows in any order make the same cohort");
+  // Every code of a cohort can stand in a vocabulary, whose file holds one a line.
+  const Vocabulary vocabulary = Vocabulary::from_codes(table->cohort.code_names);
+  require(encode(table->cohort, vocabulary).codes.size() == table->cohort.codes.size(), "no code is unknown");
+}
+
+void check_labels(std::string_view content, const Records& records) {
+  const FuzzedFile file(content);
+  const auto labels = accepted([&] { return read_labels(file.path()); });
+  if (!labels) return;
+  require(labels->size() == records.size() - 1, "every row is a label");
+  std::set<std::string> patients;
+  for (const PatientLabel& label : *labels) {
+    require(std::isfinite(label.label), "a label is finite");
+    require(!label.patient_id.empty() && patients.insert(label.patient_id).second, "a patient has one label");
+  }
+}
+
+void run(std::string_view content) {
+  const auto records = accepted([&] { return read_records(content); });
+  if (!records) {
+    require(!accepted([&] { return read_table(content, synthea); }), "what is no CSV holds no events");
+    return;
+  }
+  for (const std::string_view line_end : {"\n", "\r\n"})
+    require(read_records(quoted(*records, line_end)) == *records, "records survive writing and reading");
+  for (const EventColumns& columns : {synthea, meds}) check_table(content, *records, columns);
+  check_labels(content, *records);
+}
+
+}  // namespace
+}  // namespace ragtime::fuzz
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  ragtime::fuzz::run({reinterpret_cast<const char*>(data), size});
+  return 0;
+}
