@@ -31,7 +31,7 @@ class AtomicFolder {
     }
     path_ = std::filesystem::weakly_canonical((path / "").parent_path(), error);  // "a/" is a
     refuse(error, "finding", path);
-    std::filesystem::create_directories(path_.parent_path(), error);
+    if (path_.has_parent_path()) std::filesystem::create_directories(path_.parent_path(), error);
     refuse(error, "creating", path_.parent_path());
     temporary_ = path_;
     temporary_ += concat(".tmp", ::getpid());
