@@ -1,4 +1,5 @@
 #include <cerrno>
+#include <charconv>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
@@ -17,6 +18,26 @@ void check_usage(const std::function<void()>& checks) {
   } catch (const Error& problem) {
     throw UsageError(problem.what());
   }
+}
+
+const CLI::Validator& not_empty() {
+  static const CLI::Validator validator(
+      [](std::string& path) { return path.empty() ? "expected a path, not an empty text" : std::string(); },
+      "");
+  return validator;
+}
+
+void add_seed_option(CLI::App& command, std::uint64_t& seed, const std::string& description) {
+  const auto is_seed = [](std::string& text) {
+    std::uint64_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    const bool fits = error == std::errc() && end == text.data() + text.size();
+    return fits ? std::string() : text + " is no integer from 0 to 2^64 - 1";
+  };
+  command.add_option("--seed", seed, description)
+      ->check(CLI::Validator(is_seed, ""))
+      ->type_name("S")
+      ->capture_default_str();
 }
 
 namespace {
@@ -58,6 +79,11 @@ int run(int argc, char** argv) {
     if (problem.get_exit_code() == 0) return tool.exit(problem);  // --help, --version
     for (const Command& command : commands)
       if (command.app->parsed()) given = command.app;
+    // CLI11 would only miss a subcommand where it met a word that is none.
+    const std::vector<std::string> unknown = tool.remaining();
+    if (given == nullptr && !unknown.empty())
+      return misuse(unknown.front() + " is no command and no option: expected synth, info, train or predict",
+                    nullptr);
     return misuse(problem.what(), given);
   }
   for (const Command& command : commands) {

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdio>
 
+#include "host/cli/commands.hpp"
 #include "host/cli/progress.hpp"
 #include "host/core/check.hpp"
 
@@ -14,12 +15,12 @@ void add_data_options(CLI::App& command, std::string& data, std::vector<std::str
                   "A folder in Synthea's CSV format (conditions.csv, medications.csv, ...: columns PATIENT, "
                   "ENCOUNTER, "
                   "CODE and START or DATE), or a MEDS-style CSV file (columns subject_id, time, code)")
+      ->check(not_empty())
       ->type_name("PATH")
       ->required(required);
-  std::string names;
-  for (const std::string_view table : event_tables()) names += concat(names.empty() ? "" : ", ", table);
-  command
-      .add_option("--tables", tables, "Tables of the folder to read, of " + names + " (all that are there)")
+  const std::vector<std::string> known(event_tables().begin(), event_tables().end());
+  command.add_option("--tables", tables, "Tables of the folder to read (all that are there)")
+      ->check(CLI::IsMember(known))
       ->type_name("NAME[,NAME...]")
       ->delimiter(',');
 }

@@ -17,11 +17,10 @@ Command add_synth(CLI::App& tool) {
       ->type_name("N")
       ->required();
   command->add_option("--out", options->out, "The folder to write; must not hold anything")
+      ->check(not_empty())
       ->type_name("DIR")
       ->required();
-  command->add_option("--seed", options->seed, "The same seed gives the same bytes")
-      ->type_name("S")
-      ->capture_default_str();
+  add_seed_option(*command, options->seed, "The same seed gives the same bytes");
   command->footer(
       concat("The cohort has conditions with their medications and procedures, chronic ones that come back, "
              "few codes in most\n"

@@ -26,12 +26,16 @@ struct TrainArguments {
   std::string aggregation = name_of(PoolMode::mean);
   std::string device = "auto";
   std::optional<std::int64_t> embedding_dim, hidden_dim, num_layers, batch_size, batch_rows;
+  std::optional<double> horizon_days;
 };
 
 TrainOptions resolve(const TrainArguments& arguments) {
   TrainOptions options = arguments.options;
   options.data = arguments.data;
   options.task.task = task_from_name(arguments.task);
+  options.task.horizon_days = arguments.horizon_days.value_or(default_horizon_days);
+  check(!arguments.horizon_days || options.task.task == Task::visit_binary, ErrorCode::invalid_argument,
+        "--horizon-days with --task ", arguments.task, ": only visit_binary looks ahead so many days");
   const ModelConfig sizes = preset(arguments.preset);
   options.model.embedding_dim = arguments.embedding_dim.value_or(sizes.embedding_dim);
   options.model.hidden_dim = arguments.hidden_dim.value_or(sizes.hidden_dim);
@@ -126,9 +130,10 @@ void add_target_options(CLI::App& command, TrainArguments& arguments) {
                   "numbers for "
                   "regression")
       ->type_name("FILE");
-  command.add_option("--horizon-days", task.horizon_days, "visit_binary: how far ahead to look")
-      ->type_name("D")
-      ->capture_default_str();
+  command
+      .add_option("--horizon-days", arguments.horizon_days,
+                  concat("visit_binary: how far ahead to look (", default_horizon_days, ")"))
+      ->type_name("D");
 }
 
 void add_model_options(CLI::App& command, TrainArguments& arguments) {
@@ -146,8 +151,10 @@ void add_model_options(CLI::App& command, TrainArguments& arguments) {
       ->check(CLI::IsMember({"mean", "sum", "max", "attention"}))
       ->type_name("NAME")
       ->capture_default_str();
-  command.add_flag("--bidirectional", arguments.options.model.bidirectional,
-                   "Read the visits backwards too; patient-level tasks only");
+  command
+      .add_flag("--bidirectional", arguments.options.model.bidirectional,
+                "Read the visits backwards too; patient-level tasks only")
+      ->disable_flag_override();
   command
       .add_option("--dropout", arguments.options.model.dropout,
                   "After pooling, between layers and before the head")
@@ -180,12 +187,10 @@ void add_run_options(CLI::App& command, TrainArguments& arguments) {
   command.add_option("--validation", options.validation, "Share of the patients to validate on")
       ->type_name("X")
       ->capture_default_str();
-  command
-      .add_option("--seed", options.seed, "Of parameters, split, shuffles and dropout: same seed, same bits")
-      ->type_name("S")
-      ->capture_default_str();
+  add_seed_option(command, options.seed, "Of parameters, split, shuffles and dropout: same seed, same bits");
   add_device_option(command, arguments.device);
-  command.add_flag("--resume", options.resume, "Go on where a run in --out was interrupted; same options");
+  command.add_flag("--resume", options.resume, "Go on where a run in --out was interrupted; same options")
+      ->disable_flag_override();
 }
 
 }  // namespace
@@ -197,6 +202,7 @@ Command add_train(CLI::App& tool) {
   add_data_options(*command, arguments->data, arguments->options.tables, true);
   add_target_options(*command, *arguments);
   command->add_option("--out", arguments->options.out, "The model directory to write: that of the best epoch")
+      ->check(not_empty())
       ->type_name("DIR")
       ->required();
   add_model_options(*command, *arguments);
