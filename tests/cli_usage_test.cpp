@@ -1,0 +1,143 @@
+// The command line itself: what is asked for goes to standard output with status 0; what makes no sense is
+// named on standard error with status 2 and a way to help; what fails has status 1.
+
+#include "tests/tool_test.hpp"
+
+namespace ragtime::test {
+namespace {
+
+using testing::HasSubstr;
+using testing::MatchesRegex;
+
+using Usage = ToolTest;
+
+TEST_F(Usage, HelpOfEveryCommandNamesItsOptions) {
+  const std::map<std::string, std::vector<std::string>> options = {
+      {"", {"synth", "info", "train", "predict", "--version", "RAGTIME_THREADS", "Exit status"}},
+      {"synth", {"--patients", "--out", "--seed"}},
+      {"info", {"--data", "--tables", "--batch-size"}},
+      {"train",
+       {"--data",    "--tables",        "--task",        "--label-code", "--labels",      "--horizon-days",
+        "--preset",  "--embedding-dim", "--hidden-dim",  "--num-layers", "--aggregation", "--bidirectional",
+        "--dropout", "--epochs",        "--batch-size",  "--batch-rows", "--lr",          "--weight-decay",
+        "--clip",    "--patience",      "--validation",  "--seed",       "--device",      "--resume",
+        "--out",     "next_visit",      "ragtime train "}},
+      {"predict", {"--model", "--data", "--out", "--device", "--tables", "patient_id,visit,p0"}}};
+  for (const auto& [command, parts] : options)
+    for (const char* flag : {"--help", "-h"}) {
+      const ToolResult help = run_tool(command.empty() ? Arguments{flag} : Arguments{command, flag});
+      EXPECT_EQ(help.status, 0) << command;
+      EXPECT_EQ(help.err, "") << command;
+      for (const std::string& part : parts) EXPECT_THAT(help.out, HasSubstr(part)) << command;
+    }
+}
+
+TEST_F(Usage, Version) {
+  const ToolResult version = run_tool({"--version"});
+  EXPECT_EQ(version.status, 0);
+  EXPECT_THAT(version.out, MatchesRegex("ragtime [0-9]+\\.[0-9]+\\.[0-9]+\n"));
+  EXPECT_EQ(version.err, "");
+}
+
+TEST_F(Usage, NoCommandAndUnknownOnesAreMisuse) {
+  expect_refused(run_tool({}), 2, {"A subcommand is required", "'ragtime --help'"});
+  expect_refused(run_tool({"tarin"}), 2, {"tarin is no command", "synth, info, train or predict"});
+  expect_refused(run_tool({"--verbose"}), 2, {"--verbose is no command and no option"});
+  expect_refused(run_tool({""}), 2, {"'ragtime --help'"});
+}
+
+TEST_F(Usage, UnknownOptionsAreNamedWithTheirCommand) {
+  const std::map<std::string, Arguments> complete = {
+      {"synth", {"--patients", "3", "--out", at("out")}},
+      {"info", {}},
+      {"train", {"--data", at("no"), "--task", "next_visit", "--out", at("out")}},
+      {"predict", {"--model", at("no"), "--data", at("no"), "--out", at("out")}}};
+  for (const auto& [command, arguments] : complete) {
+    const std::string help = "'ragtime " + command + " --help' says what it takes";
+    expect_refused(run_tool(Arguments{command} + arguments + Arguments{"--speed", "3"}), 2,
+                   {"--speed", help});
+    expect_refused(run_tool(Arguments{command} + arguments + Arguments{"stray"}), 2, {"stray", help});
+  }
+  EXPECT_TRUE(bytes_of_folder(root()).empty());
+}
+
+TEST_F(Usage, MissingOptionsAreNamed) {
+  const std::map<std::string, std::map<std::string, std::string>> required = {
+      {"synth", {{"--patients", "3"}, {"--out", at("out")}}},
+      {"train", {{"--data", at("no")}, {"--task", "next_visit"}, {"--out", at("out")}}},
+      {"predict", {{"--model", at("no")}, {"--data", at("no")}, {"--out", at("out")}}}};
+  for (const auto& [command, options] : required)
+    for (const auto& [missing, unused] : options) {
+      Arguments arguments = {command};
+      for (const auto& [name, value] : options)
+        if (name != missing) arguments = arguments + Arguments{name, value};
+      expect_refused(run_tool(arguments), 2, {missing + " is required", "'ragtime " + command + " --help'"});
+      expect_refused(run_tool(arguments + Arguments{missing}), 2, {missing});  // without its value
+    }
+  EXPECT_TRUE(bytes_of_folder(root()).empty());
+}
+
+TEST_F(Usage, EmptyPathsAreRefusedBeforeAnythingIsRead) {
+  const std::string expected = "expected a path, not an empty text";
+  expect_refused(run_tool({"synth", "--patients", "3", "--out", ""}), 2, {"--out", expected});
+  expect_refused(run_tool({"info", "--data", ""}), 2, {"--data", expected});
+  expect_refused(run_tool(train(at("no"), "", {"--task", "next_visit"})), 2, {"--out", expected});
+  expect_refused(run_tool(train("", at("out"), {"--task", "next_visit"})), 2, {"--data", expected});
+  expect_refused(run_tool(predict("", at("no"), at("out"))), 2, {"--model", expected});
+  expect_refused(run_tool(predict(at("no"), at("no"), "")), 2, {"--out", expected});
+}
+
+TEST_F(Usage, AFullDiskBehindStandardOutputIsAFailure) {
+  for (const Arguments& arguments : {Arguments{"--help"}, Arguments{"--version"}, Arguments{"info"}}) {
+    const ToolResult result = run_tool(arguments, {.out_file = "/dev/full"});
+    expect_refused(result, 1, {"writing to standard output failed"});
+  }
+}
+
+TEST_F(Usage, ACohortFromABareNameAndABadOne) {
+  // A bare name has no folder before it: the first command of --help.
+  const ToolResult made = run_tool({"synth", "--patients", "12", "--out", "cohort"}, {.directory = root()});
+  EXPECT_EQ(made.status, 0) << made.err;
+  EXPECT_THAT(made.out, HasSubstr("cohort: 12 patients"));
+  EXPECT_EQ(made.err, "");
+  const Folder before = bytes_of_folder(root());
+  EXPECT_THAT(names_of(before), testing::Contains("cohort/conditions.csv"));
+
+  expect_refused(run_tool({"synth", "--patients", "12", "--out", at("cohort")}), 1,
+                 {at("cohort"), "not empty"});
+  for (const char* number : {"0", "-1", "10000001", "99999999999999999999"})
+    expect_refused(run_tool({"synth", "--patients", number, "--out", at("new")}), 2, {"--patients is "});
+  for (const char* number : {"", "1.5", "nan", "many"})
+    expect_refused(run_tool({"synth", "--patients", number, "--out", at("new")}), 2, {"--patients"});
+  for (const char* seed : {"-1", "18446744073709551616", "1.5", "x", ""})
+    expect_refused(run_tool({"synth", "--patients", "3", "--out", at("new"), "--seed", seed}), 2,
+                   {"--seed", "integer from 0 to 2^64 - 1"});
+  EXPECT_TRUE(same_files(bytes_of_folder(root()), before));
+}
+
+TEST_F(Usage, InfoSaysWhatWasBuilt) {
+  const ToolResult info = run_tool({"info"});
+  EXPECT_EQ(info.status, 0);
+  EXPECT_EQ(info.err, "");
+  EXPECT_THAT(info.out, MatchesRegex("ragtime [0-9.]+\nbackends    cpu(, cuda)?\ndevice      cpu.*"));
+  expect_refused(run_tool({"info", "--batch-size", "0"}), 2, {"--batch-size is 0"});
+  expect_refused(run_tool({"info", "--batch-size", "-2"}), 2, {"--batch-size is -2"});
+  expect_refused(run_tool({"info", "--tables", "conditions"}), 2, {"--tables without --data"});
+}
+
+TEST_F(Usage, InfoSaysHowRaggedACohortIs) {
+  // Three patients with 1, 2 and 3 visits; batches of two hold 2 x 2 and 1 x 3 visits in patient order.
+  write("events.csv",
+        "subject_id,time,code\na,2020-01-01,x\nb,2020-01-01,x\nb,2020-01-02,x\nb,2020-01-02,y\n"
+        "c,2020-01-01,x\nc,2020-01-02,x\nc,2020-01-03,x\nc,,static\n");
+  const ToolResult info = run_tool({"info", "--data", at("events.csv"), "--batch-size", "2"});
+  EXPECT_EQ(info.status, 0) << info.err;
+  for (const char* part : {"patients    3\n", "visits      6\n", "codes       7\n", "vocabulary  2\n",
+                           "Padded batches of 2 patients", "85.7 %"})
+    EXPECT_THAT(info.out, HasSubstr(part));
+  EXPECT_THAT(info.err, HasSubstr("1 rows without a time were skipped"));
+  expect_refused(run_tool({"info", "--data", at("none")}), 1, {at("none") + " is not there"});
+}
+
+}  // namespace
+}  // namespace ragtime::test
