@@ -19,9 +19,6 @@ class UsageError : public std::runtime_error {
 // Runs checks of options, before any file is touched: an Error they throw becomes a UsageError.
 void check_usage(const std::function<void()>& checks);
 
-// For a path that is to be given: an empty one is a shell variable that was not set.
-const CLI::Validator& not_empty();
-
 // Adds --seed S. CLI11 by itself would take -1, and anything beyond 2^64, for 2^64 - 1.
 void add_seed_option(CLI::App& command, std::uint64_t& seed, const std::string& description);
 

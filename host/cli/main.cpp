@@ -20,13 +20,6 @@ void check_usage(const std::function<void()>& checks) {
   }
 }
 
-const CLI::Validator& not_empty() {
-  static const CLI::Validator validator(
-      [](std::string& path) { return path.empty() ? "expected a path, not an empty text" : std::string(); },
-      "");
-  return validator;
-}
-
 void add_seed_option(CLI::App& command, std::uint64_t& seed, const std::string& description) {
   const auto is_seed = [](std::string& text) {
     std::uint64_t value = 0;
@@ -56,6 +49,15 @@ int misuse(const std::string& message, const CLI::App* command) {
   return report(misused, message + "\n'" + name + " --help' says what it takes");
 }
 
+// An empty text is a shell variable that was not set. CLI11 would take it for 0, or for no option at all.
+void refuse_empty_values(CLI::App& command) {
+  const CLI::Validator not_empty(
+      [](std::string& text) { return text.empty() ? "expected a value, not an empty text" : std::string(); },
+      "");
+  for (CLI::Option* option : command.get_options())
+    if (option->get_items_expected_max() > 0) option->check(not_empty);
+}
+
 int run(int argc, char** argv) {
   CLI::App tool(
       "LSTMs on sequences of different lengths, without padding: train and predict on patient histories.",
@@ -72,6 +74,7 @@ int run(int argc, char** argv) {
       "RAGTIME_THREADS sets the number of threads (one a core); results do not depend on it.\n"
       "Exit status: 0 done, 1 failed or interrupted, 2 the command line makes no sense.");
   const Command commands[] = {add_synth(tool), add_info(tool), add_train(tool), add_predict(tool)};
+  for (const Command& command : commands) refuse_empty_values(*command.app);
   const CLI::App* given = nullptr;
   try {
     tool.parse(argc, argv);

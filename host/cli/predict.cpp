@@ -81,12 +81,10 @@ Command add_predict(CLI::App& tool) {
           "--model", options->model,
           "A model directory: what ragtime train wrote, or config.json, model.safetensors and vocabulary.txt "
           "from PyTorch")
-      ->check(not_empty())
       ->type_name("DIR")
       ->required();
   add_data_options(*command, options->data, options->tables, true);
   command->add_option("--out", options->out, "The file to write; /dev/stdout for standard output")
-      ->check(not_empty())
       ->type_name("FILE.csv")
       ->required();
   add_device_option(*command, options->device);

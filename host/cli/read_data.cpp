@@ -3,7 +3,6 @@
 #include <chrono>
 #include <cstdio>
 
-#include "host/cli/commands.hpp"
 #include "host/cli/progress.hpp"
 #include "host/core/check.hpp"
 
@@ -15,7 +14,6 @@ void add_data_options(CLI::App& command, std::string& data, std::vector<std::str
                   "A folder in Synthea's CSV format (conditions.csv, medications.csv, ...: columns PATIENT, "
                   "ENCOUNTER, "
                   "CODE and START or DATE), or a MEDS-style CSV file (columns subject_id, time, code)")
-      ->check(not_empty())
       ->type_name("PATH")
       ->required(required);
   const std::vector<std::string> known(event_tables().begin(), event_tables().end());

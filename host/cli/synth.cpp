@@ -17,7 +17,6 @@ Command add_synth(CLI::App& tool) {
       ->type_name("N")
       ->required();
   command->add_option("--out", options->out, "The folder to write; must not hold anything")
-      ->check(not_empty())
       ->type_name("DIR")
       ->required();
   add_seed_option(*command, options->seed, "The same seed gives the same bytes");

@@ -202,7 +202,6 @@ Command add_train(CLI::App& tool) {
   add_data_options(*command, arguments->data, arguments->options.tables, true);
   add_target_options(*command, *arguments);
   command->add_option("--out", arguments->options.out, "The model directory to write: that of the best epoch")
-      ->check(not_empty())
       ->type_name("DIR")
       ->required();
   add_model_options(*command, *arguments);

@@ -60,7 +60,8 @@ void validate(const TrainOptions& options) {
   const auto not_negative = [](double value) { return std::isfinite(value) && value >= 0; };
   const AdamWOptions& optimizer = options.optimizer;
   require(options.epochs >= 1 && options.epochs <= most, "--epochs", options.epochs, "1 or more");
-  require(options.patience >= 0, "--patience", options.patience, "0 (never) or more");
+  require(options.patience >= 0 && options.patience <= most, "--patience", options.patience,
+          "0 (never) or more");
   require(options.batch_size >= 0 && options.batch_size <= most, "--batch-size", options.batch_size,
           "1 or more");
   require(options.batch_rows >= 0 && options.batch_rows <= most, "--batch-rows", options.batch_rows,
