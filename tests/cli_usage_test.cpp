@@ -78,7 +78,7 @@ TEST_F(Usage, MissingOptionsAreNamed) {
 }
 
 TEST_F(Usage, EmptyPathsAreRefusedBeforeAnythingIsRead) {
-  const std::string expected = "expected a path, not an empty text";
+  const std::string expected = "expected a value, not an empty text";
   expect_refused(run_tool({"synth", "--patients", "3", "--out", ""}), 2, {"--out", expected});
   expect_refused(run_tool({"info", "--data", ""}), 2, {"--data", expected});
   expect_refused(run_tool(train(at("no"), "", {"--task", "next_visit"})), 2, {"--out", expected});
