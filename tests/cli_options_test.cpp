@@ -81,7 +81,8 @@ TEST_F(Options, UnknownNames) {
   expect_misuse({"--task", "next_visit", "--preset", "tiny"}, {"--preset", "tiny", "small"});
   expect_misuse({"--task", "next_visit", "--aggregation", "last"}, {"--aggregation", "last", "attention"});
   expect_misuse({"--task", "next_visit", "--device", "tpu"}, {"--device", "tpu", "cuda"});
-  expect_misuse({"--task", "binary_classification", "--label-code", ""}, {"--label-code", "not an empty text"});
+  expect_misuse({"--task", "binary_classification", "--label-code", ""},
+                {"--label-code", "not an empty text"});
   expect_misuse({"--task", "next_visit", "--tables", "conditions,visits"},
                 {"--tables", "visits", "immunizations"});
   expect_misuse({"--task", "next_visit", "--resume=maybe"}, {"resume"});

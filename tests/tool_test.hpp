@@ -102,12 +102,18 @@ class ToolTest : public testing::Test {
     return at(name);
   }
 
-  // Small sizes, two epochs.
+  // A run with small sizes and two epochs, but for what `more` says.
   Arguments train(const std::string& data, const std::string& out, const Arguments& more = {}) const {
-    const Arguments sizes = {"--hidden-dim", "8", "--embedding-dim", "6", "--batch-size", "8"};
-    const bool epochs = std::find(more.begin(), more.end(), "--epochs") != more.end();
-    return Arguments{"train", "--data", data, "--out", out} + sizes +
-           (epochs ? Arguments{} : Arguments{"--epochs", "2"}) + more;
+    const auto given = [&](const char* option) {
+      return std::find(more.begin(), more.end(), option) != more.end();
+    };
+    Arguments run = {"train", "--data", data, "--out", out};
+    const std::pair<const char*, const char*> small[] = {
+        {"--hidden-dim", "8"}, {"--embedding-dim", "6"}, {"--batch-size", "8"}, {"--epochs", "2"}};
+    for (const auto& [option, value] : small)
+      if (!given(option) && !(option == std::string("--batch-size") && given("--batch-rows")))
+        run = run + Arguments{option, value};
+    return run + more;
   }
   void must_train(const std::string& data, const std::string& out, const Arguments& more) const {
     const ToolResult result = run_tool(train(data, out, more));
