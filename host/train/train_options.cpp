@@ -137,6 +137,10 @@ TrainingFile read_training_file(const std::filesystem::path& file) {
   try {
     training.task.task = task_from_name(task);
     validate(training.task);
+    const auto known = event_tables();
+    for (const std::string& table : training.tables)
+      check(std::find(known.begin(), known.end(), table) != known.end(), ErrorCode::parse_error,
+            "tables names ", excerpt(table), ": expected names such as ", known.front());
   } catch (const Error& problem) {
     fail(problem.code(), file.string(), ": ", problem.what());
   }
