@@ -45,15 +45,15 @@ void JsonObject::read(const char* key, std::int64_t& value, bool required) {
   value = found->get<std::int64_t>();
 }
 
-void JsonObject::read(const char* key, std::uint64_t& value) {
-  const Json* found = take(key);
+void JsonObject::read(const char* key, std::uint64_t& value, bool required) {
+  const Json* found = take(key, required);
   if (found == nullptr) return;
   if (!found->is_number_unsigned()) refuse(key, *found, "an integer, 0 or more");
   value = found->get<std::uint64_t>();
 }
 
-void JsonObject::read(const char* key, double& value) {
-  const Json* found = take(key);
+void JsonObject::read(const char* key, double& value, bool required) {
+  const Json* found = take(key, required);
   if (found == nullptr) return;
   if (!found->is_number()) refuse(key, *found, "a number");
   value = found->get<double>();

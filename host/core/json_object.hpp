@@ -20,8 +20,8 @@ class JsonObject {
 
   // A member that is missing leaves the value as it is, unless it is required.
   void read(const char* key, std::int64_t& value, bool required = false);
-  void read(const char* key, std::uint64_t& value);
-  void read(const char* key, double& value);
+  void read(const char* key, std::uint64_t& value, bool required = false);
+  void read(const char* key, double& value, bool required = false);
   void read(const char* key, bool& value);
   void read(const char* key, std::string& value);
   void read_nullable(const char* key, std::string& value);  // null leaves it too

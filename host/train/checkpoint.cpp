@@ -1,37 +1,60 @@
 #include "host/train/checkpoint.hpp"
 
+#include <algorithm>
+#include <array>
+#include <cmath>
 #include <cstring>
 #include <nlohmann/json.hpp>
 
 #include "host/core/check.hpp"
 #include "host/core/json_object.hpp"
 #include "host/core/safetensors.hpp"
+#include "host/data/excerpt.hpp"
 
 namespace ragtime {
 namespace {
 
 constexpr const char* format_name = "ragtime checkpoint 1";
 
-std::vector<float> floats(const TensorFile& content, const std::string& file, const char* name) {
-  const auto found = content.tensors.find(name);
-  check(found != content.tensors.end() && found->second.dtype == "F32", ErrorCode::parse_error, file,
-        ": tensor \"", name, "\" of dtype F32 is missing: expected a checkpoint of ragtime train");
-  const std::vector<std::byte>& bytes = found->second.bytes;
-  std::vector<float> values(bytes.size() / sizeof(float));
-  if (!values.empty()) std::memcpy(values.data(), bytes.data(), bytes.size());
-  return values;
+constexpr std::array<const char*, 4> texts = {"format", "settings", "history", "position"};
+constexpr std::array<const char*, 3> tensors = {"parameters", "first_moment", "second_moment"};
+
+// What write_checkpoint writes, and nothing else.
+void check_pieces(const TensorFile& content, const std::string& file) {
+  constexpr const char* expected = ": expected a checkpoint of ragtime train";
+  for (const char* key : texts)
+    check(content.metadata.contains(key), ErrorCode::parse_error, file, ": \"", key, "\" is missing",
+          expected);
+  const std::string& format = content.metadata.at("format");
+  check(format == format_name, ErrorCode::parse_error, file, ": format is ", excerpt(format), ": expected \"",
+        format_name, "\", a checkpoint of ragtime train");
+  for (const char* name : tensors) {
+    const auto found = content.tensors.find(name);
+    check(found != content.tensors.end() && found->second.dtype == "F32" && found->second.shape.size() == 1,
+          ErrorCode::parse_error, file, ": tensor \"", name, "\", F32 in one dimension, is missing",
+          expected);
+  }
+  for (const auto& [key, text] : content.metadata)
+    check(std::find(texts.begin(), texts.end(), key) != texts.end(), ErrorCode::parse_error, file,
+          ": unknown metadata ", excerpt(key), expected);
+  for (const auto& [name, tensor] : content.tensors)
+    check(std::find(tensors.begin(), tensors.end(), name) != tensors.end(), ErrorCode::parse_error, file,
+          ": unknown tensor ", excerpt(name), expected);
 }
 
-const std::string& text(const TensorFile& content, const std::string& file, const char* key) {
-  const auto found = content.metadata.find(key);
-  check(found != content.metadata.end(), ErrorCode::parse_error, file, ": \"", key,
-        "\" is missing: expected a checkpoint of ragtime train");
-  return found->second;
+std::vector<float> floats(const Tensor& tensor) {
+  std::vector<float> values(tensor.bytes.size() / sizeof(float));
+  if (!values.empty()) std::memcpy(values.data(), tensor.bytes.data(), tensor.bytes.size());
+  return values;
 }
 
 }  // namespace
 
 void write_checkpoint(const std::filesystem::path& file, const Checkpoint& checkpoint) {
+  for (const auto& [key, sum] : {std::pair("loss_sum", checkpoint.position.loss_sum),
+                                 std::pair("weight_sum", checkpoint.position.weight_sum)})
+    check(std::isfinite(sum), ErrorCode::invalid_argument, file.string(), ": ", key, " is ", sum,
+          ": expected a finite number");
   // Doubles go through JSON and back without losing a bit.
   nlohmann::ordered_json position;
   position["fingerprint"] = checkpoint.fingerprint;
@@ -60,26 +83,26 @@ void write_checkpoint(const std::filesystem::path& file, const Checkpoint& check
 Checkpoint read_checkpoint(const std::filesystem::path& file) {
   const std::string name = file.string();
   const TensorFile content = read_safetensors(file);
-  check(text(content, name, "format") == format_name, ErrorCode::parse_error, name, ": format is \"",
-        text(content, name, "format"), "\": expected \"", format_name, "\"");
+  check_pieces(content, name);
   Checkpoint checkpoint;
-  checkpoint.settings = text(content, name, "settings");
-  checkpoint.history = history_from_json(text(content, name, "history"), name);
-  JsonObject position(name, text(content, name, "position"));
-  position.read("fingerprint", checkpoint.fingerprint);
+  checkpoint.settings = content.metadata.at("settings");
+  static_cast<void>(JsonObject(name, checkpoint.settings, JsonLists::allowed));
+  checkpoint.history = history_from_json(content.metadata.at("history"), name);
+  JsonObject position(name, content.metadata.at("position"));
+  position.read("fingerprint", checkpoint.fingerprint, true);
   position.read("epoch", checkpoint.position.epoch, true);
   position.read("batch", checkpoint.position.batch, true);
-  position.read("loss_sum", checkpoint.position.loss_sum);
-  position.read("weight_sum", checkpoint.position.weight_sum);
-  position.read("step", checkpoint.optimizer.step);
-  position.read("skipped", checkpoint.optimizer.skipped);
+  position.read("loss_sum", checkpoint.position.loss_sum, true);
+  position.read("weight_sum", checkpoint.position.weight_sum, true);
+  position.read("step", checkpoint.optimizer.step, true);
+  position.read("skipped", checkpoint.optimizer.skipped, true);
   position.refuse_the_rest();
   check(checkpoint.position.epoch >= 1 && checkpoint.position.batch >= 0, ErrorCode::parse_error, name,
         ": epoch ", checkpoint.position.epoch, ", batch ", checkpoint.position.batch,
         ": expected epochs from 1, batches from 0");
-  checkpoint.parameters = floats(content, name, "parameters");
-  checkpoint.first_moment = floats(content, name, "first_moment");
-  checkpoint.second_moment = floats(content, name, "second_moment");
+  checkpoint.parameters = floats(content.tensors.at("parameters"));
+  checkpoint.first_moment = floats(content.tensors.at("first_moment"));
+  checkpoint.second_moment = floats(content.tensors.at("second_moment"));
   const std::size_t size = checkpoint.parameters.size();
   check(checkpoint.first_moment.size() == size && checkpoint.second_moment.size() == size,
         ErrorCode::parse_error, name,
