@@ -7,35 +7,16 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "cohorts.hpp"
 #include "ragtime/error.hpp"
 
 namespace ragtime {
 namespace {
 
+using test::make_cohort;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-
-struct Visit {
-  std::int64_t day;
-  std::vector<std::int32_t> codes;
-};
-
-Cohort make_cohort(const std::vector<std::pair<std::string, std::vector<Visit>>>& patients,
-                   std::vector<std::string> names) {
-  Cohort cohort;
-  for (const auto& [id, visits] : patients) {
-    cohort.patient_ids.push_back(id);
-    for (const Visit& visit : visits) {
-      cohort.visit_times.push_back(visit.day * 86400);
-      cohort.codes.insert(cohort.codes.end(), visit.codes.begin(), visit.codes.end());
-      cohort.code_offsets.push_back(static_cast<std::int64_t>(cohort.codes.size()));
-    }
-    cohort.visit_offsets.push_back(static_cast<std::int64_t>(cohort.visit_times.size()));
-  }
-  cohort.code_names = std::move(names);
-  return cohort;
-}
 
 // Code X is index 2. p0 gets it at visit 2, p1 never, p2 at its first visit, p3 has one visit without it, p4
 // has it twice.
