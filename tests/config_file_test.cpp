@@ -66,7 +66,7 @@ TEST_F(ConfigFile, TakesTheDefaultsForAllButTheVocabulary) {
   defaults.vocab_size = 50;
   EXPECT_EQ(read(R"({"vocab_size": 50})"), defaults);
   EXPECT_EQ(read(R"({"dropout": 0, "vocab_size": 50})"), defaults) << "an integer is a number too";
-  EXPECT_THAT(refusal("{}"), EndsWith("key \"vocab_size\" is missing: expected a number"));
+  EXPECT_THAT(refusal("{}"), EndsWith("key \"vocab_size\" is missing: expected an integer"));
 }
 
 TEST_F(ConfigFile, IsReadBackAsWritten) {

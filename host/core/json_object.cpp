@@ -24,7 +24,8 @@ JsonObject::JsonObject(std::string file, const std::string& text, JsonLists list
           " is an object or an array: expected a number, a string, true or false");
     if (event == Json::parse_event_t::key) {
       key = parsed.get_ref<const std::string&>();
-      check(seen.insert(key).second, ErrorCode::parse_error, file_, ": key ", in_quotes(key), " stands twice");
+      check(seen.insert(key).second, ErrorCode::parse_error, file_, ": key ", in_quotes(key),
+            " stands twice");
     }
     return true;
   };
@@ -37,7 +38,7 @@ JsonObject::JsonObject(std::string file, const std::string& text, JsonLists list
 }
 
 void JsonObject::read(const char* key, std::int64_t& value, bool required) {
-  const Json* found = take(key, required);
+  const Json* found = take(key, required ? "an integer" : nullptr);
   if (found == nullptr) return;
   const bool fits =
       found->is_number_integer() && !(found->is_number_unsigned() && found->get<std::uint64_t>() > INT64_MAX);
@@ -46,14 +47,14 @@ void JsonObject::read(const char* key, std::int64_t& value, bool required) {
 }
 
 void JsonObject::read(const char* key, std::uint64_t& value, bool required) {
-  const Json* found = take(key, required);
+  const Json* found = take(key, required ? "an integer, 0 or more" : nullptr);
   if (found == nullptr) return;
   if (!found->is_number_unsigned()) refuse(key, *found, "an integer, 0 or more");
   value = found->get<std::uint64_t>();
 }
 
 void JsonObject::read(const char* key, double& value, bool required) {
-  const Json* found = take(key, required);
+  const Json* found = take(key, required ? "a number" : nullptr);
   if (found == nullptr) return;
   if (!found->is_number()) refuse(key, *found, "a number");
   value = found->get<double>();
@@ -66,8 +67,8 @@ void JsonObject::read(const char* key, bool& value) {
   value = found->get<bool>();
 }
 
-void JsonObject::read(const char* key, std::string& value) {
-  const Json* found = take(key);
+void JsonObject::read(const char* key, std::string& value, bool required) {
+  const Json* found = take(key, required ? "a string" : nullptr);
   if (found == nullptr) return;
   if (!found->is_string()) refuse(key, *found, "a string");
   value = found->get<std::string>();
@@ -94,15 +95,16 @@ void JsonObject::refuse_the_rest() const {
   std::string names;
   for (const std::string& name : known_) names += (names.empty() ? "" : ", ") + name;
   for (const auto& [key, value] : object_.items())
-    check(known_.contains(key), ErrorCode::parse_error, file_, ": unknown key ", in_quotes(key), ": expected ",
-          names);
+    check(known_.contains(key), ErrorCode::parse_error, file_, ": unknown key ", in_quotes(key),
+          ": expected ", names);
 }
 
-const JsonObject::Json* JsonObject::take(const char* key, bool required) {
+const JsonObject::Json* JsonObject::take(const char* key, const char* required) {
   known_.insert(key);
   const auto found = object_.find(key);
   if (found != object_.end()) return &*found;
-  check(!required, ErrorCode::parse_error, file_, ": key \"", key, "\" is missing: expected a number");
+  check(required == nullptr, ErrorCode::parse_error, file_, ": key \"", key, "\" is missing: expected ",
+        required);
   return nullptr;
 }
 

@@ -23,7 +23,7 @@ class JsonObject {
   void read(const char* key, std::uint64_t& value, bool required = false);
   void read(const char* key, double& value, bool required = false);
   void read(const char* key, bool& value);
-  void read(const char* key, std::string& value);
+  void read(const char* key, std::string& value, bool required = false);
   void read_nullable(const char* key, std::string& value);  // null leaves it too
   void read(const char* key, std::vector<std::string>& values);
 
@@ -33,7 +33,8 @@ class JsonObject {
  private:
   using Json = nlohmann::json;
 
-  const Json* take(const char* key, bool required = false);
+  // required: what is expected where the member has to be there.
+  const Json* take(const char* key, const char* required = nullptr);
   [[noreturn]] void refuse(const char* key, const Json& value, const char* expected) const;
 
   std::string file_;

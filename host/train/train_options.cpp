@@ -31,23 +31,24 @@ void validate_sizes(const TrainOptions& options) {
         "task");
 }
 
-// JSON holds UTF-8 only.
-Json nullable(const char* option, const std::string& text) {
-  if (text.empty()) return nullptr;
-  Json value = text;
+// What is written into JSON, which holds no other text.
+void require_utf8(const char* option, const std::string& text) {
   try {
-    static_cast<void>(value.dump());
+    static_cast<void>(Json(text).dump());
   } catch (const Json::exception&) {
-    fail(ErrorCode::unsupported, option, " is ", excerpt(text), ": expected UTF-8");
+    fail(ErrorCode::invalid_argument, option, " is ", excerpt(text), ": expected UTF-8");
   }
-  return value;
+}
+
+Json nullable(const std::string& text) {
+  return text.empty() ? Json() : Json(text);
 }
 
 Json task_json(const TaskOptions& task) {
   Json object;
   object["task"] = name_of(task.task);
-  object["label_code"] = nullable("--label-code", task.label_code);
-  object["labels"] = nullable("--labels", task.labels_file);
+  object["label_code"] = nullable(task.label_code);
+  object["labels"] = nullable(task.labels_file);
   object["horizon_days"] = task.horizon_days;
   return object;
 }
@@ -76,12 +77,16 @@ void validate(const TrainOptions& options) {
           "a finite number, 0 (no clipping) or more");
   require(options.validation > 0 && options.validation < 1, "--validation", options.validation,
           "a share above 0 and below 1");
+  require_utf8("--label-code", options.task.label_code);
+  require_utf8("--labels", options.task.labels_file);
+  for (const std::string& table : options.tables) require_utf8("--tables", table);
   validate(options.task);
   validate_sizes(options);
 }
 
 std::string settings_json(const TrainOptions& options) {
   Json object = task_json(options.task);
+  object.erase("labels");  // where a file is, not what it holds
   object["tables"] = options.tables;
   object["embedding_dim"] = options.model.embedding_dim;
   object["hidden_dim"] = options.model.hidden_dim;
@@ -112,6 +117,9 @@ void check_same_settings(const TrainOptions& options, const std::string& setting
          ", but the run was begun with ", found == then.end() ? "another version" : found->dump(),
          ": expected the same options, or another --out");
   }
+  for (const auto& [key, value] : then.items())
+    check(now.contains(key), ErrorCode::invalid_argument,
+          "--resume: the run was begun by another version, with ", excerpt(key), ": expected another --out");
 }
 
 void write_training_file(const std::filesystem::path& file, const TrainOptions& options) {
@@ -126,7 +134,7 @@ TrainingFile read_training_file(const std::filesystem::path& file) {
   JsonObject reader(file.string(), read_file(file), JsonLists::allowed);
   TrainingFile training;
   std::string task = name_of(training.task.task);
-  reader.read("task", task);
+  reader.read("task", task, true);
   reader.read_nullable("label_code", training.task.label_code);
   reader.read_nullable("labels", training.task.labels_file);
   reader.read("horizon_days", training.task.horizon_days);
