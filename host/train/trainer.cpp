@@ -140,6 +140,8 @@ class Trainer::State {
     optimizer_.step(model_.parameter_data(), model_.gradient_data(), {}, status_.word());
     status_.check();
     const LossPair::Values values = loss_.read();
+    // At once: what comes after is lost work, and such a sum has no place in a checkpoint.
+    require_finite(values.loss, "training");
     if (values.weight > 0) position_.loss_sum += values.loss * values.weight;
     position_.weight_sum += values.weight;
   }
@@ -148,7 +150,6 @@ class Trainer::State {
     EpochRecord record;
     record.epoch = position_.epoch;
     record.train_loss = position_.weight_sum > 0 ? position_.loss_sum / position_.weight_sum : 0;
-    require_finite(record.train_loss, "training");
     observer.on_validation();
     Evaluation evaluation = evaluate(model_, loader_, backend_, validation_batches_);
     record.validation_loss = evaluation.loss;
