@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <optional>
 
 #include "host/core/atomic_file.hpp"
 #include "host/core/check.hpp"
+#include "host/core/printable.hpp"
 #include "host/train/evaluate.hpp"
 #include "ragtime/status.hpp"
 
@@ -107,17 +109,18 @@ class Trainer::State {
     return options_.patience > 0 && position_.epoch - 1 - history_.best_epoch >= options_.patience;
   }
 
+  std::vector<std::vector<std::int32_t>> training_batches(std::int64_t epoch) const {
+    return plan_batches(data_.examples, data_.split.training, epoch_options(options_, epoch - 1));
+  }
+
   // Rows/s, or nothing when it was interrupted.
   std::optional<double> train_epoch(TrainObserver& observer) {
-    const auto batches =
-        plan_batches(data_.examples, data_.split.training, epoch_options(options_, position_.epoch - 1));
+    const auto batches = training_batches(position_.epoch);
     TrainProgress progress;
     progress.epoch = position_.epoch;
     progress.epochs = options_.epochs;
     progress.batches = static_cast<std::int64_t>(batches.size());
     progress.total_rows = rows_of(data_.examples, data_.split.training);
-    check(position_.batch <= progress.batches, ErrorCode::parse_error, "the checkpoint stands at batch ",
-          position_.batch, " of an epoch of ", progress.batches);
     for (std::int64_t i = 0; i < position_.batch; ++i) progress.rows += rows_of(data_.examples, batches[i]);
     const std::int64_t rows_before = progress.rows;
     const auto start = Clock::now();
@@ -204,6 +207,24 @@ class Trainer::State {
     last_saved_ = Clock::now();
   }
 
+  // Whatever a checkpoint of these settings and these data may hold, and nothing that is no place in a run.
+  void check_position(const Checkpoint& checkpoint, const std::string& file) const {
+    const History& history = checkpoint.history;
+    const EpochPosition& position = checkpoint.position;
+    const auto epochs = static_cast<std::int64_t>(history.epochs.size());
+    check(epochs == position.epoch - 1 && (epochs == 0 || history.epochs.back().epoch == epochs),
+          ErrorCode::parse_error, file, " stands in epoch ", position.epoch, " with ", epochs,
+          " epochs of history: expected every one before it");
+    check((history.best_epoch == 0) == (epochs == 0), ErrorCode::parse_error, file, " has best epoch ",
+          history.best_epoch, " of ", epochs);
+    check(history.task == history_.task, ErrorCode::parse_error, file, " is about task ",
+          printable(history.task, 60), ": expected ", history_.task);
+    if (position.batch == 0) return;
+    const auto batches = static_cast<std::int64_t>(training_batches(position.epoch).size());
+    check(position.batch <= batches, ErrorCode::parse_error, file, " stands at batch ", position.batch,
+          " of an epoch of ", batches);
+  }
+
   void restore(const std::filesystem::path& file) {
     Checkpoint checkpoint = read_checkpoint(file);
     check_same_settings(options_, checkpoint.settings);
@@ -212,9 +233,7 @@ class Trainer::State {
           " was begun with: expected the same --data and labels");
     check(checkpoint.parameters.size() == parameters(), ErrorCode::shape_mismatch, file.string(), " holds ",
           checkpoint.parameters.size(), " parameters: expected ", parameters());
-    check(static_cast<std::int64_t>(checkpoint.history.epochs.size()) == checkpoint.position.epoch - 1,
-          ErrorCode::parse_error, file.string(), " stands in epoch ", checkpoint.position.epoch, " with ",
-          checkpoint.history.epochs.size(), " epochs of history");
+    check_position(checkpoint, file.string());
     const auto put = [&](void* to, const std::vector<float>& from) {
       backend_->copy(to, from.data(), from.size() * sizeof(float), CopyKind::to_device);
     };
