@@ -1,8 +1,8 @@
 #include "host/train/predict.hpp"
 
+#include <algorithm>
 #include <charconv>
 #include <cmath>
-#include <numeric>
 
 #include "host/core/atomic_file.hpp"
 #include "host/core/check.hpp"
@@ -25,7 +25,9 @@ std::string csv_field(const std::string& text) {
   return quoted + '"';
 }
 
-void append_number(std::string& line, double value) {
+// 9 digits of a float give it back; of a double they may lie on the other side of the middle between two
+// floats.
+void append_number(std::string& line, float value) {
   char digits[32];
   const auto end = std::to_chars(digits, digits + sizeof digits, value, std::chars_format::general, 9).ptr;
   line.append(digits, end);
@@ -82,7 +84,7 @@ PredictionSummary write_predictions(VisitLstm& model, const std::shared_ptr<Back
           check(std::isfinite(value), ErrorCode::out_of_range, "the prediction for patient ", id, ", visit ",
                 t, " is ", value, ": expected a finite number; the model's parameters are too large");
           line += ',';
-          append_number(line, value);
+          append_number(line, static_cast<float>(value));
         }
         line += '\n';
         file.write(line);
