@@ -1,6 +1,7 @@
 // From a cohort to everything a run computes on.
 
 #include <algorithm>
+#include <bit>
 
 #include "host/core/check.hpp"
 #include "host/train/trainer.hpp"
