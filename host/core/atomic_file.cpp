@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::size_t buffer_bytes = std::size_t{1} << 20;
 constexpr mode_t permission_bits = 07777;
+constexpr std::string_view temporary_mark = ".tmp";  // then the process, "-" and a number
 
 // The file that a chain of symbolic links names, which need not exist yet.
 std::filesystem::path follow_links(const std::filesystem::path& path) {
@@ -67,7 +68,7 @@ void AtomicFile::create_temporary() {
   static std::atomic<unsigned> files_opened = 0;
   do {
     temporary_ = path_;
-    temporary_ += concat(".tmp", ::getpid(), "-", files_opened++);
+    temporary_ += concat(temporary_mark, ::getpid(), "-", files_opened++);
     descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
   } while (descriptor_ < 0 && errno == EEXIST);
   if (descriptor_ >= 0) return;
@@ -118,6 +119,18 @@ void AtomicFile::commit() {
   if (temporary_.empty()) return;
   if (::rename(temporary_.c_str(), path_.c_str()) != 0) fail_with_errno("renaming to");
   temporary_.clear();
+}
+
+bool is_temporary_of(std::string_view file, std::string_view name) {
+  if (!name.starts_with(file)) return false;
+  name.remove_prefix(file.size());
+  if (!name.starts_with(temporary_mark)) return false;
+  name.remove_prefix(temporary_mark.size());
+  const auto is_number = [](std::string_view text) {
+    return !text.empty() && text.find_first_not_of("0123456789") == text.npos;
+  };
+  const std::size_t dash = name.find('-');
+  return dash != name.npos && is_number(name.substr(0, dash)) && is_number(name.substr(dash + 1));
 }
 
 void write_file_atomically(const std::filesystem::path& path, std::string_view content) {

@@ -36,6 +36,9 @@ class AtomicFile {
   std::string buffer_;
 };
 
+// Whether an AtomicFile for `file` may have left a temporary of this name; both without their folder.
+bool is_temporary_of(std::string_view file, std::string_view name);
+
 void write_file_atomically(const std::filesystem::path& path, std::string_view content);
 
 // The whole file. Throws Error(io_error) with the path and the reason; a directory is refused.

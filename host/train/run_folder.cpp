@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <array>
+#include <string_view>
 
+#include "host/core/atomic_file.hpp"
 #include "host/core/check.hpp"
 
 namespace ragtime {
@@ -14,7 +16,7 @@ constexpr std::array<std::string_view, 7> run_files = {
 
 bool is_left_over(const std::string& name) {
   return std::any_of(run_files.begin(), run_files.end(),
-                     [&](std::string_view file) { return name.starts_with(concat(file, ".tmp")); });
+                     [&](std::string_view file) { return is_temporary_of(file, name); });
 }
 
 }  // namespace
