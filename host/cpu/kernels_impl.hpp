@@ -87,7 +87,7 @@ inline void panel_tile(int64_t rows, const T* x, int64_t ldx, const T* packed, i
     return tile_of<T, rows_a_tile>(rows, x, ldx, packed, depth, start != nullptr ? start : zeros<T>,
                                    start != nullptr ? ld_start : 0, y, ldy);
   // The last panel, when it is not full, goes through a tile of its own.
-  T edge[rows_a_tile * width];
+  T edge[rows_a_tile * width] = {};
   for (int64_t r = 0; r < rows; ++r)
     for (int64_t j = 0; j < width; ++j)
       edge[r * width + j] = start != nullptr && j < columns ? start[r * ld_start + j] : T(0);
