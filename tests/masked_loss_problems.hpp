@@ -110,6 +110,7 @@ inline double weight_of(const LossProblem& problem, std::int64_t unit) {
 
 // Does a unit count, by weight and target, with nothing wrong about it?
 inline bool counts(const LossProblem& problem, std::int64_t unit) {
+  if (problem.layout == LossLayout::sequences && problem.lengths[unit] == 0) return false;
   if (weight_of(problem, unit) == 0) return false;
   if (problem.variant.survival()) return problem.event_time[unit] != -1;
   if (problem.variant.kind == LossKind::cross_entropy) return problem.labels[unit] != problem.ignore_index;

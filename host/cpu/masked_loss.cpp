@@ -51,6 +51,9 @@ double MaskedLossCpu<T>::row_weight(const MaskedLossArgs& args, std::int64_t uni
 
 template <class T>
 double MaskedLossCpu<T>::unit_weight(const MaskedLossArgs& args, std::int64_t b, std::int64_t unit) const {
+  // Who has no visit has no prediction to be judged by.
+  if (desc_.layout == LossLayout::sequences && args.batch.visit_offsets[b] == args.batch.visit_offsets[b + 1])
+    return masked;
   const double weight = row_weight(args, unit);
   if (weight == 0) return masked;
   if (!(weight > 0 && weight <= std::numeric_limits<float>::max())) {

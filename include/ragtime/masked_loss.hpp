@@ -20,7 +20,7 @@ enum class Reduction : std::uint8_t { none, sum, mean, mean_per_sequence };
 // What the R rows of the logits are.
 enum class LossLayout : std::uint8_t {
   rows,       // ragged rows [N, K]
-  sequences,  // one row a sequence [B, K] (not survival)
+  sequences,  // one row a sequence [B, K] (not survival); a sequence of length 0 is masked
   padded,     // [B, T_pad, K]; lengths come from visit_offsets; padding is never read, its gradient is 0
 };
 
