@@ -94,6 +94,7 @@ int run(const TrainArguments& arguments) {
   check_memory(data->config);
   say_what_is_learned(*data, options);
 
+  TrainReport report;  // from here on an interrupt is one of the run
   folder.create();
   Trainer trainer(backend, *data, options);
   if (options.resume) {
@@ -103,7 +104,6 @@ int run(const TrainArguments& arguments) {
     else
       std::fprintf(stderr, "%s holds no checkpoint yet: beginning at the first epoch\n", options.out.c_str());
   }
-  TrainReport report;
   const TrainEnd end = trainer.run(report);
   if (trainer.skipped_steps() > 0)
     warn(concat(trainer.skipped_steps(), " steps had a gradient that was not finite, and were skipped"));
