@@ -6,19 +6,15 @@
 #include <vector>
 
 #include "benchmarks/workloads.hpp"
-#include "host/core/philox.hpp"
 #include "ragtime/lstm.hpp"
 #include "ragtime/ragged_batch.hpp"
 
 namespace ragtime {
 namespace {
 
-std::vector<float> random_values(std::int64_t count, std::uint32_t stream) {
-  std::vector<float> values(static_cast<std::size_t>(count));
-  for (std::int64_t i = 0; i < count; ++i)
-    values[static_cast<std::size_t>(i)] =
-        (to_uniform(philox({static_cast<std::uint32_t>(i), stream, 0, 0}, 7)[0]) - 0.5f) / 8;
-  return values;
+// As weights of a trained layer are.
+std::vector<float> small_values(std::int64_t count, std::uint32_t stream) {
+  return benchmarks::random_values(count, stream, 1.0f / 8);
 }
 
 void lstm(benchmark::State& state, std::int64_t input, std::int64_t hidden, std::int64_t layers,
@@ -40,7 +36,7 @@ void lstm(benchmark::State& state, std::int64_t input, std::int64_t hidden, std:
   for (std::int64_t layer = 0; layer < layers; ++layer) {
     for (const std::int64_t count :
          {4 * hidden * desc.layer_input(layer), 4 * hidden * hidden, 4 * hidden, 4 * hidden}) {
-      values.push_back(random_values(count, static_cast<std::uint32_t>(values.size())));
+      values.push_back(small_values(count, static_cast<std::uint32_t>(values.size())));
       gradients.emplace_back(static_cast<std::size_t>(count));
     }
     const auto* v = &values[values.size() - 4];
@@ -49,7 +45,7 @@ void lstm(benchmark::State& state, std::int64_t input, std::int64_t hidden, std:
     weight_gradients.push_back({g[0].data(), g[1].data(), g[2].data(), g[3].data(), nullptr});
   }
   const std::int64_t rows = batch.size().rows;
-  const auto x = random_values(rows * input, 100), d_y = random_values(rows * hidden, 101);
+  const auto x = small_values(rows * input, 100), d_y = small_values(rows * hidden, 101);
   std::vector<float> y(d_y.size()), d_x(x.size());
   const Buffer workspace(backend, plan.workspace_bytes()), reserve(backend, plan.reserve_bytes());
 

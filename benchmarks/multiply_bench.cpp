@@ -12,19 +12,11 @@
 #include <cstring>
 #include <vector>
 
-#include "host/core/philox.hpp"
+#include "benchmarks/workloads.hpp"
 #include "host/cpu/kernels.hpp"
 
 namespace ragtime {
 namespace {
-
-std::vector<float> random_values(std::int64_t count, std::uint32_t stream) {
-  std::vector<float> values(static_cast<std::size_t>(count));
-  for (std::int64_t i = 0; i < count; ++i)
-    values[static_cast<std::size_t>(i)] =
-        to_uniform(philox({static_cast<std::uint32_t>(i), stream, 0, 0}, 7)[0]) - 0.5f;
-  return values;
-}
 
 // multiply(x, y, rows): y [rows, n] = x [rows, k] W^T.
 template <class Multiply>
@@ -49,7 +41,8 @@ void measure(benchmark::State& state, const std::vector<float>& x, std::int64_t 
 
 void ours(benchmark::State& state) {
   const std::int64_t hidden = state.range(0), rows = state.range(1), n = 4 * hidden;
-  const auto x = random_values(rows * hidden, 1), weight = random_values(n * hidden, 2);
+  const auto x = benchmarks::random_values(rows * hidden, 1),
+             weight = benchmarks::random_values(n * hidden, 2);
   std::vector<float> packed(static_cast<std::size_t>(cpu::packed_size<float>(hidden, n)));
   cpu::pack_weight(weight.data(), n, hidden, packed.data());
   measure(state, x, hidden, n, rows, [&](const float* from, float* to, std::int64_t count) {
@@ -63,7 +56,8 @@ extern "C" void openblas_set_num_threads(int) __attribute__((weak));
 void cblas(benchmark::State& state) {
   if (openblas_set_num_threads != nullptr) openblas_set_num_threads(1);
   const std::int64_t hidden = state.range(0), rows = state.range(1), n = 4 * hidden;
-  const auto x = random_values(rows * hidden, 1), weight = random_values(n * hidden, 2);
+  const auto x = benchmarks::random_values(rows * hidden, 1),
+             weight = benchmarks::random_values(n * hidden, 2);
   measure(state, x, hidden, n, rows, [&](const float* from, float* to, std::int64_t count) {
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, static_cast<int>(count), static_cast<int>(n),
                 static_cast<int>(hidden), 1, from, static_cast<int>(hidden), weight.data(),

@@ -1,6 +1,7 @@
 #pragma once
 
-// Named workloads: how long the sequences of a batch are. Drawn from a seed, the same everywhere.
+// Named workloads: how long the sequences of a batch are, and numbers to fill them with. Drawn from a seed,
+// the same everywhere.
 
 #include <algorithm>
 #include <cmath>
@@ -23,6 +24,15 @@ inline std::vector<std::int32_t> synthea_lengths() {
     lengths.push_back(static_cast<std::int32_t>(std::clamp(17 * std::exp(0.8 * normal), 1.0, 140.0)));
   }
   return lengths;
+}
+
+// In [-0.5, 0.5) times scale.
+inline std::vector<float> random_values(std::int64_t count, std::uint32_t stream, float scale = 1) {
+  std::vector<float> values(static_cast<std::size_t>(count));
+  for (std::int64_t i = 0; i < count; ++i)
+    values[static_cast<std::size_t>(i)] =
+        (to_uniform(philox({static_cast<std::uint32_t>(i), stream, 0, 0}, 7)[0]) - 0.5f) * scale;
+  return values;
 }
 
 }  // namespace ragtime::benchmarks

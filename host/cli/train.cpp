@@ -55,7 +55,8 @@ TrainOptions resolve(const TrainArguments& arguments) {
 // Asked before anything is allocated: an allocation the system grants but cannot keep would end in its
 // killing us.
 void check_memory(const ModelConfig& config) {
-  constexpr double arrays = 4;  // parameters, gradients, two moments
+  constexpr double arrays =
+      10;  // parameters, gradients, two moments, and twice three while a checkpoint is written
   const double needed = arrays * sizeof(float) * static_cast<double>(parameter_count(config));
   const double there =
       static_cast<double>(::sysconf(_SC_PHYS_PAGES)) * static_cast<double>(::sysconf(_SC_PAGESIZE));
