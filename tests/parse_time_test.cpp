@@ -50,7 +50,7 @@ TEST(ParseTime, EveryDayFollowsTheOneBefore) {
     for (int month = 1; month <= 12; ++month) {
       const int length = lengths[month - 1] + (month == 2 && leap ? 1 : 0);
       for (int day = 1; day <= 31; ++day) {
-        char text[16];
+        char text[40];
         std::snprintf(text, sizeof text, "%04d-%02d-%02d", year, month, day);
         std::int64_t seconds = 0;
         ASSERT_EQ(parse_time(text, seconds), day <= length) << text;
