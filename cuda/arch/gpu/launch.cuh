@@ -1,0 +1,52 @@
+#pragma once
+
+// Kernel launches, with what CUDA wants to be told beforehand.
+
+#include "cuda/arch/gpu/threads.cuh"
+
+namespace ragtime::arch {
+inline namespace on_gpu {
+
+inline LaunchResult launch_result(cudaError_t status) {
+  return {static_cast<int>(status), status == cudaSuccess ? "" : cudaGetErrorString(status)};
+}
+
+template <class... Parameters, class... Arguments>
+LaunchResult launch(const LaunchConfig& config, void (*kernel)(Parameters...), Arguments&&... arguments) {
+  static_assert(sizeof...(Parameters) == sizeof...(Arguments));
+  constexpr std::size_t without_asking = 48 * 1024;
+  constexpr unsigned portable_cluster = 8;
+  if (config.shared_bytes > without_asking) {
+    const cudaError_t status = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                                    static_cast<int>(config.shared_bytes));
+    if (status != cudaSuccess) return launch_result(status);
+  }
+  if (config.cluster > portable_cluster) {
+    const cudaError_t status =
+        cudaFuncSetAttribute(kernel, cudaFuncAttributeNonPortableClusterSizeAllowed, 1);
+    if (status != cudaSuccess) return launch_result(status);
+  }
+  cudaLaunchAttribute attributes[2];
+  unsigned count = 0;
+  if (config.cluster > 1) {
+    attributes[count].id = cudaLaunchAttributeClusterDimension;
+    attributes[count].val.clusterDim = {config.cluster, 1, 1};
+    ++count;
+  }
+  if (config.cooperative) {
+    attributes[count].id = cudaLaunchAttributeCooperative;
+    attributes[count].val.cooperative = 1;
+    ++count;
+  }
+  cudaLaunchConfig_t cuda{};
+  cuda.gridDim = dim3(config.grid.x, config.grid.y, config.grid.z);
+  cuda.blockDim = dim3(config.block.x, config.block.y, config.block.z);
+  cuda.dynamicSmemBytes = config.shared_bytes;
+  cuda.stream = static_cast<cudaStream_t>(config.stream);
+  cuda.attrs = attributes;
+  cuda.numAttrs = count;
+  return launch_result(cudaLaunchKernelEx(&cuda, kernel, static_cast<Parameters>(arguments)...));
+}
+
+}  // namespace on_gpu
+}  // namespace ragtime::arch

@@ -1,0 +1,72 @@
+#pragma once
+
+// Conversions and the functions that have a fast form. How exact each is holds on every implementation; what
+// is not here (sqrtf, logf, log1pf, fabsf, ...) comes from <cmath> and is as exact as CUDA's tables say.
+
+#include "cuda/arch/gpu/memory.cuh"
+
+namespace ragtime::arch {
+inline namespace on_gpu {
+
+RAGTIME_DEVICE std::uint32_t bits(float value) {
+  return __float_as_uint(value);
+}
+RAGTIME_DEVICE float float_from_bits(std::uint32_t value) {
+  return __uint_as_float(value);
+}
+
+RAGTIME_DEVICE float to_float(float value) {
+  return value;
+}
+RAGTIME_DEVICE float to_float(bf16 value) {
+  return __bfloat162float(value);
+}
+RAGTIME_DEVICE float to_float(f16 value) {
+  return __half2float(value);
+}
+
+// To nearest, ties to even; f16 beyond its range becomes infinite.
+template <class T>
+RAGTIME_DEVICE T from_float(float value) {
+  if constexpr (std::is_same_v<T, bf16>)
+    return __float2bfloat16_rn(value);
+  else if constexpr (std::is_same_v<T, f16>)
+    return __float2half_rn(value);
+  else
+    return value;
+}
+// Two 16-bit values in a register, as mma takes them: the first in the low half.
+template <class T>
+RAGTIME_DEVICE std::uint32_t pack2(float low, float high) {
+  if constexpr (std::is_same_v<T, bf16>)
+    return same_bits<std::uint32_t>(__floats2bfloat162_rn(low, high));
+  else
+    return same_bits<std::uint32_t>(__floats2half2_rn(low, high));
+}
+// To nearest, ties away from zero.
+RAGTIME_DEVICE std::uint32_t to_tf32(float value) {
+  std::uint32_t rounded;
+  asm("cvt.rna.tf32.f32 %0, %1;" : "=r"(rounded) : "f"(value));
+  return rounded;
+}
+
+// Relative error at most 2 + 1.2 |x| units in the last place.
+RAGTIME_DEVICE float exp(float x) {
+  return __expf(x);
+}
+// Absolute error at most 2^-21. The machine's own tanh.approx is off by 2^-11, too much for an f32 LSTM.
+RAGTIME_DEVICE float tanh(float x) {
+  const float e = __expf(-2 * fabsf(x));
+  return copysignf(__fdividef(1 - e, 1 + e), x);
+}
+// Relative error at most 2 units in the last place.
+RAGTIME_DEVICE float rsqrt(float x) {
+  return rsqrtf(x);
+}
+// Rounded once.
+RAGTIME_DEVICE float fma(float a, float b, float c) {
+  return __fmaf_rn(a, b, c);
+}
+
+}  // namespace on_gpu
+}  // namespace ragtime::arch
