@@ -1,0 +1,18 @@
+#pragma once
+
+#include <type_traits>
+
+#include "tests/simt/arch/threads.cuh"
+
+namespace ragtime::arch {
+inline namespace on_simt {
+
+// Returns when the kernel is done. Throws simt::Error when it does something wrong.
+template <class... Parameters, class... Arguments>
+LaunchResult launch(const LaunchConfig& config, void (*kernel)(Parameters...), Arguments&&... arguments) {
+  static_assert(sizeof...(Parameters) == sizeof...(Arguments));
+  return simt::run(config, [&] { kernel(static_cast<Parameters>(arguments)...); });
+}
+
+}  // namespace on_simt
+}  // namespace ragtime::arch

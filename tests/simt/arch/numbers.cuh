@@ -1,0 +1,66 @@
+#pragma once
+
+#include <cmath>
+
+#include "tests/simt/arch/threads.cuh"
+
+namespace ragtime::arch {
+inline namespace on_simt {
+
+inline std::uint32_t bits(float value) {
+  std::uint32_t result;
+  std::memcpy(&result, &value, sizeof(result));
+  return result;
+}
+inline float float_from_bits(std::uint32_t value) {
+  float result;
+  std::memcpy(&result, &value, sizeof(result));
+  return result;
+}
+
+inline float to_float(float value) {
+  return value;
+}
+inline float to_float(bf16 value) {
+  return __bfloat162float(value);
+}
+inline float to_float(f16 value) {
+  return __half2float(value);
+}
+
+template <class T>
+T from_float(float value) {
+  if constexpr (std::is_same_v<T, bf16>)
+    return __float2bfloat16_rn(value);
+  else if constexpr (std::is_same_v<T, f16>)
+    return __float2half_rn(value);
+  else
+    return value;
+}
+template <class T>
+std::uint32_t pack2(float low, float high) {
+  const T pair[2] = {from_float<T>(low), from_float<T>(high)};
+  std::uint32_t result;
+  std::memcpy(&result, pair, sizeof(result));
+  return result;
+}
+// Half of the last place is added to the magnitude, the rest cut off; infinities and NaN stay.
+inline std::uint32_t to_tf32(float value) {
+  return std::isfinite(value) ? (bits(value) + 0x1000u) & 0xFFFFE000u : bits(value);
+}
+
+inline float exp(float x) {
+  return std::exp(x);
+}
+inline float tanh(float x) {
+  return std::tanh(x);
+}
+inline float rsqrt(float x) {
+  return 1 / std::sqrt(x);
+}
+inline float fma(float a, float b, float c) {
+  return std::fma(a, b, c);
+}
+
+}  // namespace on_simt
+}  // namespace ragtime::arch
