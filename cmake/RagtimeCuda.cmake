@@ -16,7 +16,7 @@ else()
     enable_language(CUDA)
     set(RAGTIME_CUDA_ENABLED ON)
     message(STATUS "RAGTIME_CUDA: on, nvcc ${CMAKE_CUDA_COMPILER_VERSION} "
-                   "(this version uses it for benchmarks/device_probe; operations run on the CPU)")
+                   "(this version compiles kernels and benchmarks/device_probe with it; operations run on the CPU)")
   elseif(RAGTIME_CUDA STREQUAL "ON")
     message(FATAL_ERROR "RAGTIME_CUDA is ON, but no nvcc was found: install the CUDA Toolkit, put nvcc on PATH or set "
                         "CMAKE_CUDA_COMPILER")
