@@ -45,6 +45,7 @@ void check_layout(const std::shared_ptr<Backend>& backend, const GoldenCase& gol
 }
 
 TEST_P(GoldenLayout, Double) {
+  RAGTIME_NEEDS_DOUBLE();
   for_each_golden("layout", [&](const GoldenCase& golden) { check_layout<double>(backend, golden); });
 }
 TEST_P(GoldenLayout, Float) {

@@ -128,12 +128,19 @@ TEST_P(LayoutTest, EveryConversionPutsEveryElementInItsPlaceFloat) {
   check_conversions<float>();
 }
 TEST_P(LayoutTest, EveryConversionPutsEveryElementInItsPlaceDouble) {
+  RAGTIME_NEEDS_DOUBLE();
   check_conversions<double>();
+}
+
+TEST_P(LayoutTest, EveryConversionPutsEveryElementInItsPlaceBf16) {
+  RAGTIME_NEEDS(bf16);
+  check_conversions<bf16>();
 }
 
 // <L(x), g> = <x, L'(g)> for the real elements, and the backward of a conversion is linear, so one random
 // pair shows that the two are adjoint.
 TEST_P(LayoutTest, BackwardIsTheAdjoint) {
+  RAGTIME_NEEDS_DOUBLE();
   const RaggedLayout layout = layout_of({3, 0, 7, 1, 1});
   const Places places{layout, 9, 5};
   DeviceBatch batch(backend);

@@ -20,6 +20,7 @@
 #include "ragtime/error.hpp"
 #include "ragtime/ragged_batch.hpp"
 #include "tests/errors.hpp"
+#include "tests/sixteen_bit.hpp"
 
 namespace ragtime::test {
 
@@ -37,6 +38,13 @@ class OnBackend : public testing::TestWithParam<std::string> {
   }
   void TearDown() override { set_cpu_threads(0); }
 
+  // Whether the backend computes in T: the CPU in float and double, others in float, bf16 and f16.
+  template <class T>
+  bool computes_in() const {
+    const bool sixteen_bits = std::is_same_v<T, bf16> || std::is_same_v<T, f16>;
+    return std::is_same_v<T, float> || (backend->device() == DeviceType::cpu) != sixteen_bits;
+  }
+
   std::shared_ptr<Backend> backend;
 };
 
@@ -44,19 +52,35 @@ inline std::string name_of_backend(const testing::TestParamInfo<std::string>& ba
   return backend.param;
 }
 
+// At the beginning of a test that is all in double.
+#define RAGTIME_NEEDS_DOUBLE() RAGTIME_NEEDS(double)
+#define RAGTIME_NEEDS(T) \
+  if (!computes_in<T>()) GTEST_SKIP() << "the " << GetParam() << " backend does not compute in " << #T
+
 #define RAGTIME_TEST_ON_BACKENDS(Fixture)                                                   \
   INSTANTIATE_TEST_SUITE_P(Backends, Fixture, testing::ValuesIn(ragtime::backends_built()), \
                            ragtime::test::name_of_backend)
 
 template <class T>
-constexpr DType dtype_of = std::is_same_v<T, double> ? DType::f64 : DType::f32;
+constexpr DType dtype_of = std::is_same_v<T, double> ? DType::f64
+                           : std::is_same_v<T, bf16> ? DType::bf16
+                           : std::is_same_v<T, f16>  ? DType::f16
+                                                     : DType::f32;
 
-// What a float, or a double, result may differ from its double reference, as a share of the largest value.
+// What a result may differ from its double reference, as a share of the largest value. For 16 bits: one
+// rounding to nearest of the result, and as much again for those on the way.
 template <class T>
-constexpr double tolerance = std::is_same_v<T, double> ? 1e-12 : 1e-5;
+constexpr double tolerance = std::is_same_v<T, double> ? 1e-12
+                             : std::is_same_v<T, bf16> ? 0x1p-7
+                             : std::is_same_v<T, f16>  ? 0x1p-10
+                                                       : 1e-5;
 
 template <class T>
-constexpr T nan = std::numeric_limits<T>::quiet_NaN();
+inline const T nan = T(std::numeric_limits<double>::quiet_NaN());
+template <>
+inline constexpr float nan<float> = std::numeric_limits<float>::quiet_NaN();
+template <>
+inline constexpr double nan<double> = std::numeric_limits<double>::quiet_NaN();
 
 // Elements in device memory, freed with the object. Made from host values or, by `poisoned`, from bytes that
 // read as NaN, and as numbers far out of range, so that reading what nobody wrote shows.
@@ -71,7 +95,7 @@ class DeviceArray {
   }
   static DeviceArray poisoned(std::shared_ptr<Backend> backend, std::int64_t count) {
     std::vector<T> values(static_cast<std::size_t>(count));
-    if (!values.empty()) std::memset(values.data(), 0xFF, values.size() * sizeof(T));
+    if (!values.empty()) std::memset(static_cast<void*>(values.data()), 0xFF, values.size() * sizeof(T));
     return DeviceArray(std::move(backend), values);
   }
 

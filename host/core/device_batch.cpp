@@ -85,8 +85,8 @@ void DeviceBatch::load(const RaggedLayout& layout, Stream stream) {
 // All arrays, 32 bits an element, go into one piece of memory and over in one copy.
 void DeviceBatch::stage(const RaggedLayout& layout, const RaggedBatch* batch, Stream stream) {
   const auto codes = batch == nullptr ? std::size_t{0} : batch->codes.size();
-  const std::int32_t counts[4] = {layout.sequences(), layout.rows(), static_cast<std::int32_t>(codes),
-                                  layout.steps()};
+  const std::vector<std::int32_t> counts = {layout.sequences(), layout.rows(),
+                                            static_cast<std::int32_t>(codes), layout.steps()};
   // The last copy may still be reading the staging memory.
   backend_->synchronize(stream);
   staging_.clear();
@@ -98,7 +98,7 @@ void DeviceBatch::stage(const RaggedLayout& layout, const RaggedBatch* batch, St
     return begin;
   };
   const auto append_vector = [&](const auto& values) { return append(values.data(), values.size()); };
-  const std::size_t at_counts = append(counts, 4);
+  const std::size_t at_counts = append_vector(counts);
   const std::size_t at_offsets = append_vector(layout.visit_offsets);
   const std::size_t at_order = append_vector(layout.order);
   const std::size_t at_inverse = append_vector(layout.inverse_order);
@@ -117,6 +117,7 @@ void DeviceBatch::stage(const RaggedLayout& layout, const RaggedBatch* batch, St
   if (memory_.bytes() < bytes) memory_ = Buffer(backend_, bytes + bytes / 4);
   backend_->copy(memory_.data(), staging_.data(), bytes, CopyKind::to_device, stream);
 
+  host_counts_ = counts;
   host_batch_sizes_ = layout.batch_sizes;
   const std::int32_t* base = memory_.as<std::int32_t>();
   view_ = {};
@@ -125,6 +126,7 @@ void DeviceBatch::stage(const RaggedLayout& layout, const RaggedBatch* batch, St
   view_.order = base + at_order;
   view_.inverse_order = base + at_inverse;
   view_.batch_sizes = base + at_sizes;
+  view_.host_counts = host_counts_.data();
   view_.host_batch_sizes = host_batch_sizes_.data();
   const bool has_ids = batch != nullptr && !batch->sequence_ids.empty();
   view_.sequence_ids = has_ids ? reinterpret_cast<const std::uint32_t*>(base + at_ids) : nullptr;

@@ -19,6 +19,8 @@ const char* explain(Fault fault) {
       return "an event time lies beyond the sequence's last visit, at sequence ";
     case Fault::bad_row_weight:
       return "a row weight is negative or not finite, at row ";
+    case Fault::beyond_capacity:
+      return "a batch is larger than the capacity of the plan, its sequences, rows or codes number ";
   }
   return "an unknown fault, at position ";
 }

@@ -117,6 +117,8 @@ template class LstmCpu<float>;
 template class LstmCpu<double>;
 
 std::unique_ptr<LstmOperation> make_lstm(const LstmDesc& desc) {
+  check(desc.algorithm == LstmAlgorithm::automatic, ErrorCode::unsupported, "algorithm is ",
+        name_of(desc.algorithm), ": expected automatic on the cpu backend");
   return with_dtype(desc.dtype, [&]<class T>() -> std::unique_ptr<LstmOperation> {
     return std::make_unique<LstmCpu<T>>(desc);
   });

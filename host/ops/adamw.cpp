@@ -39,6 +39,10 @@ void AdamWPlan::step(const AdamWOptions& options, const AdamWArgs& args, Stream 
     check_given(args.gradients, "gradients");
     check_given(args.first_moment, "first_moment");
     check_given(args.second_moment, "second_moment");
+    const bool has_master = size_of(desc_.dtype) == 2;
+    if (has_master) check_given(args.master, "master");
+    check(has_master || args.master == nullptr, ErrorCode::invalid_argument, "master is given with dtype ",
+          name_of(desc_.dtype), ": expected null, the parameters themselves are what the steps add up in");
   }
   check_given(args.state, "state");
   check_memory(args.workspace, workspace_bytes(), "workspace");

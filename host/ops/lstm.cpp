@@ -3,6 +3,19 @@
 #include "host/ops/validate.hpp"
 
 namespace ragtime {
+
+const char* name_of(LstmAlgorithm algorithm) {
+  switch (algorithm) {
+    case LstmAlgorithm::automatic:
+      return "automatic";
+    case LstmAlgorithm::stepwise:
+      return "stepwise";
+    case LstmAlgorithm::cudnn:
+      return "cudnn";
+  }
+  return "?";
+}
+
 namespace {
 
 const LstmDesc& checked(const LstmDesc& desc) {

@@ -33,10 +33,13 @@ struct AdamWState {
 };
 
 struct AdamWArgs {
-  void* parameters = nullptr;             // [n] dtype, n = AdamWDesc::parameters
-  const void* gradients = nullptr;        // [n] dtype
-  void* first_moment = nullptr;           // [n] dtype, zeros at the start
-  void* second_moment = nullptr;          // [n] dtype, zeros at the start
+  void* parameters = nullptr;       // [n] dtype, n = AdamWDesc::parameters
+  const void* gradients = nullptr;  // [n] dtype
+  void* first_moment = nullptr;     // [n] dtype (f32 for bf16 and f16), zeros at the start
+  void* second_moment = nullptr;    // [n] likewise
+  // [n] bf16 and f16 only, else null: the parameters in f32, which the steps add up in. parameters are these,
+  // rounded, after every step that is taken.
+  float* master = nullptr;
   AdamWState* state = nullptr;            // [1] device
   const std::uint64_t* status = nullptr;  // device status word or null
   void* workspace = nullptr;              // [workspace_bytes()]

@@ -31,11 +31,24 @@ class Backend {
   virtual void zero(void* memory, std::size_t bytes, Stream stream = {}) = 0;
   virtual void synchronize(Stream stream = {}) = 0;
 
+  // Host memory that copies are made from and into without the host waiting for them. Throws
+  // Error(out_of_memory).
+  virtual void* allocate_host(std::size_t bytes);
+  virtual void deallocate_host(void* memory, std::size_t bytes) noexcept;
+
+  // Queues of work that may run beside each other. On the CPU every call is done on return, so they are all
+  // the same one.
+  virtual Stream make_stream();
+  virtual void free_stream(Stream stream) noexcept;
+  // What is queued on `later` from now on waits for what is queued on `earlier` by now.
+  virtual void order(Stream earlier, Stream later);
+
   virtual const OperationFactory& operations() const = 0;
 };
 
-// `device` is "auto", "cpu" or "cuda"; auto takes CUDA when it is built in and a device answers.
-// Throws Error(unsupported) that says what is missing.
+// `device` is "auto", "cpu" or "cuda"; auto takes CUDA when it is built in and a device answers. "cuda" is
+// the calling thread's current device (cudaSetDevice) at the first call. Throws Error(unsupported) that says
+// what is missing.
 std::shared_ptr<Backend> make_backend(std::string_view device = "auto");
 
 // Names of the backends compiled into this library: "cpu", and "cuda" where it was built with it.

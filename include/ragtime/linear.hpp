@@ -14,27 +14,34 @@ struct LinearDesc {
   std::int64_t input_size = 0;
   std::int64_t output_size = 0;
   bool bias = true;
+  bool tf32 = false;  // CUDA, f32: factors may be rounded to tf32
 };
 
 struct LinearForward {
   const std::int32_t* rows = nullptr;  // [1] device: R in use
-  const void* x = nullptr;             // [R, input_size]
-  const void* weight = nullptr;        // [output_size, input_size]
-  const void* bias = nullptr;          // [output_size], with bias
-  void* y = nullptr;                   // [R, output_size]
-  void* workspace = nullptr;           // [workspace_bytes()]
+  // R in use, where the host knows it; it is then taken at its word. -1: it does not. On CUDA the rows then
+  // pass through the workspace, at the plan's capacity.
+  std::int64_t host_rows = -1;
+  const void* x = nullptr;       // [R, input_size]
+  const void* weight = nullptr;  // [output_size, input_size]
+  const void* bias = nullptr;    // [output_size], with bias
+  void* y = nullptr;             // [R, output_size]
+  void* workspace = nullptr;     // [workspace_bytes()]
 };
 
 struct LinearBackward {
   const std::int32_t* rows = nullptr;  // [1] device: R in use
-  const void* x = nullptr;             // [R, input_size]
-  const void* weight = nullptr;        // [output_size, input_size]
-  const void* d_y = nullptr;           // [R, output_size]
-  void* d_x = nullptr;                 // [R, input_size] or null
-  void* d_weight = nullptr;            // [output_size, input_size] or null
-  void* d_bias = nullptr;              // [output_size] or null
-  bool accumulate = false;             // add to d_weight and d_bias instead of overwriting them
-  void* workspace = nullptr;           // [workspace_bytes()]
+  // R in use, where the host knows it; it is then taken at its word. -1: it does not. On CUDA the rows then
+  // pass through the workspace, at the plan's capacity.
+  std::int64_t host_rows = -1;
+  const void* x = nullptr;       // [R, input_size]
+  const void* weight = nullptr;  // [output_size, input_size]
+  const void* d_y = nullptr;     // [R, output_size]
+  void* d_x = nullptr;           // [R, input_size] or null
+  void* d_weight = nullptr;      // [output_size, input_size] or null
+  void* d_bias = nullptr;        // [output_size] or null
+  bool accumulate = false;       // add to d_weight and d_bias instead of overwriting them
+  void* workspace = nullptr;     // [workspace_bytes()]
 };
 
 struct LinearOperation;

@@ -13,6 +13,16 @@
 
 namespace ragtime {
 
+// How the CUDA backend runs the recurrence; the CPU backend has its own way, which is what automatic means
+// there.
+enum class LstmAlgorithm : std::uint8_t {
+  automatic,
+  stepwise,  // per step one product over the sequences still alive and one kernel; any size
+  cudnn,     // cuDNN's own RNN; where the build and the machine have it
+};
+
+const char* name_of(LstmAlgorithm algorithm);
+
 struct LstmDesc {
   DType dtype = DType::f32;  // of everything below
   std::int64_t input_size = 0;
@@ -23,7 +33,12 @@ struct LstmDesc {
   std::int64_t proj_size = 0;  // P; 0: no projection, P = H below
   double dropout = 0;          // probability in [0, 1), between layers, at training
   bool training = true;        // false: backward is not offered, no reserve is needed, dropout is off
-  Capacity capacity;           // sequences, rows, steps
+  LstmAlgorithm algorithm = LstmAlgorithm::automatic;
+  // false: the reserve keeps h and c but no gates, a third of the memory; backward computes them again, by
+  // two products over all rows. The CPU backend always keeps them.
+  bool save_gates = true;
+  bool tf32 = false;  // CUDA, f32: factors of products may be rounded to tf32
+  Capacity capacity;  // sequences, rows, steps
 
   std::int64_t directions() const { return bidirectional ? 2 : 1; }
   std::int64_t output_size() const { return proj_size > 0 ? proj_size : hidden_size; }  // P
@@ -92,8 +107,8 @@ struct LstmOperation;
 
 class LstmPlan {
  public:
-  // Throws Error(invalid_argument) on a description that cannot be right, Error(unsupported) on a dtype the
-  // backend does not compute in, Error(out_of_memory) on sizes beyond any memory.
+  // Throws Error(invalid_argument) on a description that cannot be right, Error(unsupported) on a dtype or an
+  // algorithm the backend does not have, Error(out_of_memory) on sizes beyond any memory.
   LstmPlan(std::shared_ptr<Backend> backend, const LstmDesc& desc);
   ~LstmPlan();
   LstmPlan(LstmPlan&&) noexcept;
@@ -103,7 +118,9 @@ class LstmPlan {
   std::size_t workspace_bytes() const;  // enough for forward and for backward
   std::size_t reserve_bytes() const;    // 0 without training
   // Both throw Error(invalid_argument) on a null pointer that is needed and on one that this plan has no use
-  // for; on the CPU also Error(out_of_range) on a batch beyond the capacity. Then nothing is written.
+  // for, and Error(out_of_range) on a batch beyond the capacity. Then nothing is written. On CUDA both launch
+  // step by step, and so need batch.host_counts and batch.host_batch_sizes; a CUDA graph that captured a run
+  // holds for batches with the same ones.
   void forward(const LstmForward& args, Stream stream = {}) const;
   void backward(const LstmBackward& args, Stream stream = {}) const;
 

@@ -97,7 +97,7 @@ class DeviceBatch {
   std::shared_ptr<Backend> backend_;
   Buffer memory_;
   std::vector<std::int32_t> staging_;
-  std::vector<std::int32_t> host_batch_sizes_;
+  std::vector<std::int32_t> host_counts_, host_batch_sizes_;
   RaggedView view_;
   const std::int32_t* code_offsets_ = nullptr;
   const std::int32_t* codes_ = nullptr;

@@ -23,6 +23,10 @@ struct SegmentPoolDesc {
   std::int64_t padding_idx = -1;     // with a table: this row gets no gradient; -1: none
   std::int64_t attention_width = 0;  // A, attention only (the reference model has A = E / 2 rounded down)
   bool weighted = false;             // item weights are given (not with `last`)
+  // CUDA, with a table: its gradient by atomic adds, in no fixed order, in place of sorting the codes first.
+  // The one operation of the library whose bits may then differ from run to run.
+  bool atomic_gradients = false;
+  bool tf32 = false;  // CUDA, f32, attention: factors of products may be rounded to tf32
 };
 
 // score(e) = w2 . tanh(W1 e + b1) + b2, softmax over the segment, weighted sum of the rows.

@@ -20,6 +20,7 @@ enum class Fault : std::uint8_t {
   bad_target = 4,          // NaN or infinite target, or BCE target outside [0, 1]; position: element
   bad_event_time = 5,      // survival: event_time at or beyond the sequence's length; position: sequence
   bad_row_weight = 6,      // negative, NaN or infinite; position: row (survival: sequence)
+  beyond_capacity = 7,     // a batch larger than the plan; position: how many of them it has
 };
 
 inline constexpr std::uint64_t no_fault = ~std::uint64_t{0};

@@ -45,7 +45,10 @@ struct RaggedView {
   const std::int32_t* batch_sizes = nullptr;    // [T] sequences alive at step t
   // [B] stable ids, the key of dropout masks; null: 0, 1, 2, ...
   const std::uint32_t* sequence_ids = nullptr;
-  const std::int32_t* host_batch_sizes = nullptr;  // [T] host copy, for algorithms that launch step by step
+  // Host copies of counts and batch_sizes, for algorithms that launch step by step; null where the host does
+  // not know them.
+  const std::int32_t* host_counts = nullptr;       // [4]
+  const std::int32_t* host_batch_sizes = nullptr;  // [T]
 };
 
 // Where dropout masks come from: Philox, keyed by seed, counted by (step, site, sequence id, place in the

@@ -1,0 +1,29 @@
+// Operations that this backend does not have yet.
+
+#include "cuda/cuda_operations.hpp"
+#include "host/core/check.hpp"
+
+namespace ragtime::cuda {
+inline namespace RAGTIME_ARCH {
+
+std::unique_ptr<SegmentPoolOperation> make_segment_pool(const SegmentPoolDesc&) {
+  fail(ErrorCode::unsupported, "the cuda backend has no segment pooling yet");
+}
+std::unique_ptr<LstmOperation> make_lstm(const LstmDesc&) {
+  fail(ErrorCode::unsupported, "the cuda backend has no LSTM yet");
+}
+std::unique_ptr<LinearOperation> make_linear(const LinearDesc&) {
+  fail(ErrorCode::unsupported, "the cuda backend has no linear layer yet");
+}
+std::unique_ptr<DropoutOperation> make_dropout(const DropoutDesc&) {
+  fail(ErrorCode::unsupported, "the cuda backend has no dropout yet");
+}
+std::unique_ptr<MaskedLossOperation> make_masked_loss(const MaskedLossDesc&) {
+  fail(ErrorCode::unsupported, "the cuda backend has no losses yet");
+}
+std::unique_ptr<AdamWOperation> make_adamw(const AdamWDesc&) {
+  fail(ErrorCode::unsupported, "the cuda backend has no AdamW yet");
+}
+
+}  // namespace RAGTIME_ARCH
+}  // namespace ragtime::cuda

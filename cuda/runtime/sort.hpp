@@ -1,0 +1,35 @@
+#pragma once
+
+// CUB's device-wide sort and scan. Two implementations: sort.cu, and tests/simt/runtime. `workspace`: device
+// memory of as many bytes as the function of that name says for the same sizes.
+
+#include <cstddef>
+#include <cstdint>
+
+#include "cuda/arch/types.cuh"
+#include "ragtime/types.hpp"
+
+namespace ragtime::cuda {
+inline namespace RAGTIME_ARCH {
+
+// Stable, ascending by the lowest `key_bits` of the keys, which are not negative. All arrays [count], none
+// overlapping another.
+std::size_t sort_pairs_workspace(std::int64_t count, int key_bits);
+void sort_pairs(const std::int32_t* keys, std::int32_t* sorted_keys, const std::int32_t* values,
+                std::int32_t* sorted_values, std::int64_t count, int key_bits, void* workspace,
+                Stream stream);
+
+// sums[i] = values[0] + ... + values[i]; in and out may be the same memory. Both [count].
+std::size_t inclusive_sum_workspace(std::int64_t count);
+void inclusive_sum(const std::int32_t* values, std::int32_t* sums, std::int64_t count, void* workspace,
+                   Stream stream);
+
+// Bits of the numbers 0 ... largest.
+constexpr int bits_for(std::int64_t largest) {
+  int bits = 1;
+  while (largest >> bits != 0) ++bits;
+  return bits;
+}
+
+}  // namespace RAGTIME_ARCH
+}  // namespace ragtime::cuda

@@ -1,0 +1,8 @@
+# The backend's own sources, which nvcc compiles for the GPU and, in tests/simt, g++ for the emulation. What calls CUDA's
+# libraries is in runtime/, and has a counterpart there.
+set(RAGTIME_CUDA_SOURCES
+  cuda_backend.cu
+  final_state.cu
+  layout.cu
+  pending.cu)
+list(TRANSFORM RAGTIME_CUDA_SOURCES PREPEND ${CMAKE_CURRENT_LIST_DIR}/)

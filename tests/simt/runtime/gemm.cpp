@@ -1,0 +1,70 @@
+// cuda/runtime/gemm.hpp on the CPU: one f32 chain of multiply-adds an element, in the order of k.
+
+#include "cuda/runtime/gemm.hpp"
+
+#include <cmath>
+#include <cstring>
+
+#include "cuda/arch/arch.cuh"
+#include "cuda/element.hpp"
+#include "host/core/check.hpp"
+
+namespace ragtime::cuda {
+inline namespace RAGTIME_ARCH {
+
+struct Gemm::State {
+  GemmDesc desc;
+};
+
+namespace {
+
+template <class In, class Out>
+void multiply(const GemmDesc& desc, const GemmArgs& args) {
+  const In* const a = static_cast<const In*>(args.a);
+  const In* const b = static_cast<const In*>(args.b);
+  Out* const c = static_cast<Out*>(args.c);
+  for (std::int64_t i = 0; i < args.m; ++i)
+    for (std::int64_t j = 0; j < desc.n; ++j) {
+      float sum = 0;
+      for (std::int64_t p = 0; p < args.k; ++p) {
+        const In left = desc.transpose_a ? a[p * desc.stride_a + i] : a[i * desc.stride_a + p];
+        const In right = desc.transpose_b ? b[j * desc.stride_b + p] : b[p * desc.stride_b + j];
+        sum = std::fma(arch::to_float(left), arch::to_float(right), sum);
+      }
+      if (desc.bias) sum += arch::to_float(static_cast<const Out*>(args.bias)[j]);
+      Out& to = c[i * desc.stride_c + j];
+      to = arch::from_float<Out>(args.accumulate ? arch::to_float(to) + sum : sum);
+    }
+}
+
+}  // namespace
+
+Gemm::Gemm(const GemmDesc& desc) : state_(std::make_unique<State>(State{desc})) {
+  check(desc.ab != DType::f64 && (desc.c == desc.ab || desc.c == DType::f32) &&
+            (!desc.bias || desc.c == desc.ab),
+        ErrorCode::invalid_argument, "a matrix product of ", name_of(desc.ab), " into ", name_of(desc.c),
+        desc.bias ? " with a bias" : "", " is not offered");
+}
+Gemm::~Gemm() = default;
+Gemm::Gemm(Gemm&&) noexcept = default;
+Gemm& Gemm::operator=(Gemm&&) noexcept = default;
+
+std::size_t Gemm::workspace_bytes() const {
+  return 64;
+}
+
+void Gemm::run(const GemmArgs& args, Stream) const {
+  const GemmDesc& desc = state_->desc;
+  check(args.m <= desc.m && args.k <= desc.k, ErrorCode::invalid_argument, "a product of m ", args.m, ", k ",
+        args.k, ": expected at most ", desc.m, ", ", desc.k);
+  std::memset(args.workspace, 0xFF, workspace_bytes());
+  with_element(desc.ab, [&]<class In>() {
+    if (desc.c == desc.ab)
+      multiply<In, In>(desc, args);
+    else
+      multiply<In, float>(desc, args);
+  });
+}
+
+}  // namespace RAGTIME_ARCH
+}  // namespace ragtime::cuda
