@@ -14,9 +14,15 @@ else()
       set(CMAKE_CUDA_ARCHITECTURES 90)
     endif()
     enable_language(CUDA)
+    # CMake before 3.26 does not know that nvcc has C++20, which it has since 12.0.
+    if(NOT DEFINED CMAKE_CUDA20_STANDARD_COMPILE_OPTION)
+      set(CMAKE_CUDA20_STANDARD_COMPILE_OPTION "-std=c++20")
+      set(CMAKE_CUDA20_EXTENSION_COMPILE_OPTION "-std=c++20")
+    endif()
+    set(CMAKE_CUDA_STANDARD 20)
+    set(CMAKE_CUDA_STANDARD_REQUIRED ON)
     set(RAGTIME_CUDA_ENABLED ON)
-    message(STATUS "RAGTIME_CUDA: on, nvcc ${CMAKE_CUDA_COMPILER_VERSION} "
-                   "(this version compiles kernels and benchmarks/device_probe with it; operations run on the CPU)")
+    message(STATUS "RAGTIME_CUDA: on, nvcc ${CMAKE_CUDA_COMPILER_VERSION}")
   elseif(RAGTIME_CUDA STREQUAL "ON")
     message(FATAL_ERROR "RAGTIME_CUDA is ON, but no nvcc was found: install the CUDA Toolkit, put nvcc on PATH or set "
                         "CMAKE_CUDA_COMPILER")

@@ -82,6 +82,13 @@ void zero(void* memory, std::size_t bytes, Stream stream) {
   if (bytes > 0) check_cuda(cudaMemsetAsync(memory, 0, bytes, handle_of(stream)), "cudaMemsetAsync");
 }
 
+void zero_rows(void* memory, std::size_t stride, std::size_t row_bytes, std::int64_t rows, Stream stream) {
+  if (row_bytes > 0 && rows > 0)
+    check_cuda(
+        cudaMemset2DAsync(memory, stride, 0, row_bytes, static_cast<std::size_t>(rows), handle_of(stream)),
+        "cudaMemset2DAsync");
+}
+
 void synchronize(Stream stream) {
   check_cuda(cudaStreamSynchronize(handle_of(stream)), "cudaStreamSynchronize");
 }

@@ -31,6 +31,8 @@ void deallocate_pinned(void* memory) noexcept;
 
 void copy(void* to, const void* from, std::size_t bytes, CopyKind kind, Stream stream);
 void zero(void* memory, std::size_t bytes, Stream stream);
+// `rows` pieces of row_bytes, `stride` bytes from one to the next.
+void zero_rows(void* memory, std::size_t stride, std::size_t row_bytes, std::int64_t rows, Stream stream);
 void synchronize(Stream stream);
 Stream make_stream();
 void free_stream(Stream stream) noexcept;

@@ -41,6 +41,10 @@ void copy(void* to, const void* from, std::size_t bytes, CopyKind, Stream) {
 void zero(void* memory, std::size_t bytes, Stream) {
   if (bytes > 0) std::memset(memory, 0, bytes);
 }
+void zero_rows(void* memory, std::size_t stride, std::size_t row_bytes, std::int64_t rows, Stream) {
+  for (std::int64_t row = 0; row < rows; ++row)
+    zero(static_cast<std::byte*>(memory) + static_cast<std::size_t>(row) * stride, row_bytes, {});
+}
 void synchronize(Stream) {}
 Stream make_stream() {
   return {std::malloc(1)};  // one like no other

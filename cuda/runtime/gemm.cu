@@ -1,0 +1,203 @@
+#include "cuda/runtime/gemm.hpp"
+
+#include <cublasLt.h>
+#include <cuda_runtime.h>
+
+#include <algorithm>
+
+#include "cuda/runtime/device.hpp"
+#include "cuda/runtime/shared_library.hpp"
+#include "host/core/check.hpp"
+
+namespace ragtime::cuda {
+inline namespace RAGTIME_ARCH {
+namespace {
+
+constexpr std::size_t most_workspace = std::size_t{32} << 20;  // what cuBLAS itself takes on Hopper
+constexpr std::uintptr_t wide = 16;                            // bytes, alignment of the faster algorithms
+
+// The functions used, and the handle.
+struct Lt {
+  Lt() : library({"libcublasLt.so.13", "libcublasLt.so.12", "libcublasLt.so"}) {
+#define RAGTIME_FIND(member, name) library.find(member, #name)
+    RAGTIME_FIND(status_text, cublasLtGetStatusString);
+    RAGTIME_FIND(create, cublasLtCreate);
+    RAGTIME_FIND(init_layout, cublasLtMatrixLayoutInit_internal);
+    RAGTIME_FIND(init_operation, cublasLtMatmulDescInit_internal);
+    RAGTIME_FIND(set_operation, cublasLtMatmulDescSetAttribute);
+    RAGTIME_FIND(init_preference, cublasLtMatmulPreferenceInit_internal);
+    RAGTIME_FIND(set_preference, cublasLtMatmulPreferenceSetAttribute);
+    RAGTIME_FIND(heuristic, cublasLtMatmulAlgoGetHeuristic);
+    RAGTIME_FIND(algorithm_config, cublasLtMatmulAlgoConfigGetAttribute);
+    RAGTIME_FIND(multiply, cublasLtMatmul);
+#undef RAGTIME_FIND
+    check_lt(create(&handle), "cublasLtCreate");
+  }
+
+  void check_lt(cublasStatus_t status, const char* what) const {
+    check(status == CUBLAS_STATUS_SUCCESS, ErrorCode::device_error, what, " failed: ", status_text(status));
+  }
+
+  SharedLibrary library;
+  cublasLtHandle_t handle = nullptr;
+  decltype(cublasLtGetStatusString)* status_text = nullptr;
+  decltype(cublasLtCreate)* create = nullptr;
+  decltype(cublasLtMatrixLayoutInit_internal)* init_layout = nullptr;
+  decltype(cublasLtMatmulDescInit_internal)* init_operation = nullptr;
+  decltype(cublasLtMatmulDescSetAttribute)* set_operation = nullptr;
+  decltype(cublasLtMatmulPreferenceInit_internal)* init_preference = nullptr;
+  decltype(cublasLtMatmulPreferenceSetAttribute)* set_preference = nullptr;
+  decltype(cublasLtMatmulAlgoGetHeuristic)* heuristic = nullptr;
+  decltype(cublasLtMatmulAlgoConfigGetAttribute)* algorithm_config = nullptr;
+  decltype(cublasLtMatmul)* multiply = nullptr;
+};
+
+const Lt& lt() {
+  static const Lt lt;
+  return lt;
+}
+
+cudaDataType_t type_of(DType dtype) {
+  return dtype == DType::bf16 ? CUDA_R_16BF : dtype == DType::f16 ? CUDA_R_16F : CUDA_R_32F;
+}
+
+bool is_wide(const void* pointer) {
+  return reinterpret_cast<std::uintptr_t>(pointer) % wide == 0;
+}
+
+}  // namespace
+
+// cuBLASLt counts columns first: row-major C = op(A) op(B) is its C' = op(B)' op(A)', where a matrix that is
+// stored row by row is already the transpose. So its first factor is our B, its second our A.
+struct Gemm::State {
+  explicit State(const GemmDesc& given) : desc(given) {
+    wide_algorithm = choose(wide);
+    // The faster ones only where strides allow them; else both are the same.
+    narrow_algorithm = choose(size_of(std::min(desc.ab, desc.c)));
+  }
+
+  struct Layouts {
+    cublasLtMatrixLayoutOpaque_t first, second, result;
+  };
+  Layouts layouts(std::int64_t m, std::int64_t k) const {
+    Layouts layouts;
+    const auto init = [](cublasLtMatrixLayoutOpaque_t& layout, DType dtype, std::int64_t rows,
+                         std::int64_t columns, std::int64_t stride) {
+      lt().check_lt(lt().init_layout(&layout, sizeof layout, type_of(dtype), static_cast<std::uint64_t>(rows),
+                                     static_cast<std::uint64_t>(columns), stride),
+                    "cublasLtMatrixLayoutInit");
+    };
+    init(layouts.first, desc.ab, desc.transpose_b ? k : desc.n, desc.transpose_b ? desc.n : k, desc.stride_b);
+    init(layouts.second, desc.ab, desc.transpose_a ? m : k, desc.transpose_a ? k : m, desc.stride_a);
+    init(layouts.result, desc.c, desc.n, m, desc.stride_c);
+    return layouts;
+  }
+
+  cublasLtMatmulDescOpaque_t operation(const void* bias) const {
+    cublasLtMatmulDescOpaque_t operation;
+    const bool tf32 = desc.ab == DType::f32 && desc.tf32;
+    lt().check_lt(lt().init_operation(&operation, sizeof operation,
+                                      tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F, CUDA_R_32F),
+                  "cublasLtMatmulDescInit");
+    const auto set = [&](cublasLtMatmulDescAttributes_t attribute, const auto& value) {
+      lt().check_lt(lt().set_operation(&operation, attribute, &value, sizeof value),
+                    "cublasLtMatmulDescSetAttribute");
+    };
+    const cublasOperation_t first = desc.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N;
+    const cublasOperation_t second = desc.transpose_a ? CUBLAS_OP_T : CUBLAS_OP_N;
+    set(CUBLASLT_MATMUL_DESC_TRANSA, first);
+    set(CUBLASLT_MATMUL_DESC_TRANSB, second);
+    if (desc.bias) {
+      const cublasLtEpilogue_t epilogue = CUBLASLT_EPILOGUE_BIAS;
+      set(CUBLASLT_MATMUL_DESC_EPILOGUE, epilogue);
+      if (bias != nullptr) set(CUBLASLT_MATMUL_DESC_BIAS_POINTER, bias);
+    }
+    return operation;
+  }
+
+  cublasLtMatmulHeuristicResult_t choose(std::size_t alignment) const {
+    Layouts layout = layouts(std::max<std::int64_t>(desc.m, 1), std::max<std::int64_t>(desc.k, 1));
+    cublasLtMatmulDescOpaque_t product = operation(nullptr);
+    cublasLtMatmulPreferenceOpaque_t preference;
+    lt().check_lt(lt().init_preference(&preference, sizeof preference), "cublasLtMatmulPreferenceInit");
+    const auto set = [&](cublasLtMatmulPreferenceAttributes_t attribute, const auto& value) {
+      lt().check_lt(lt().set_preference(&preference, attribute, &value, sizeof value),
+                    "cublasLtMatmulPreferenceSetAttribute");
+    };
+    // In place would add up in the order in which blocks arrive.
+    const std::uint32_t reductions =
+        desc.split_inner ? CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE : CUBLASLT_REDUCTION_SCHEME_NONE;
+    const auto bytes = static_cast<std::uint32_t>(alignment);
+    set(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, most_workspace);
+    set(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, reductions);
+    set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, bytes);
+    set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, bytes);
+    set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, bytes);
+    set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, bytes);
+
+    constexpr int most = 16;
+    cublasLtMatmulHeuristicResult_t results[most];
+    int found = 0;
+    lt().check_lt(lt().heuristic(lt().handle, &product, &layout.first, &layout.second, &layout.result,
+                                 &layout.result, &preference, most, results, &found),
+                  "cublasLtMatmulAlgoGetHeuristic");
+    for (int i = 0; i < found; ++i)
+      if (results[i].state == CUBLAS_STATUS_SUCCESS && (desc.split_inner || !splits(results[i].algo)))
+        return results[i];
+    fail(ErrorCode::unsupported, "cuBLASLt has no algorithm for a product of ", name_of(desc.ab), " into ",
+         name_of(desc.c), ", m ", desc.m, ", n ", desc.n, ", k ", desc.k,
+         desc.split_inner ? "" : ", that does not split k");
+  }
+
+  static bool splits(const cublasLtMatmulAlgo_t& algorithm) {
+    std::int32_t parts = 1;
+    std::size_t written = 0;
+    lt().check_lt(
+        lt().algorithm_config(&algorithm, CUBLASLT_ALGO_CONFIG_SPLITK_NUM, &parts, sizeof parts, &written),
+        "cublasLtMatmulAlgoConfigGetAttribute");
+    return parts > 1;
+  }
+
+  GemmDesc desc;
+  cublasLtMatmulHeuristicResult_t wide_algorithm, narrow_algorithm;
+};
+
+Gemm::Gemm(const GemmDesc& desc) {
+  check(desc.ab != DType::f64 && (desc.c == desc.ab || desc.c == DType::f32) &&
+            (!desc.bias || desc.c == desc.ab),
+        ErrorCode::invalid_argument, "a matrix product of ", name_of(desc.ab), " into ", name_of(desc.c),
+        desc.bias ? " with a bias" : "", " is not offered");
+  state_ = std::make_unique<State>(desc);
+}
+Gemm::~Gemm() = default;
+Gemm::Gemm(Gemm&&) noexcept = default;
+Gemm& Gemm::operator=(Gemm&&) noexcept = default;
+
+std::size_t Gemm::workspace_bytes() const {
+  return std::max(state_->wide_algorithm.workspaceSize, state_->narrow_algorithm.workspaceSize);
+}
+
+void Gemm::run(const GemmArgs& args, Stream stream) const {
+  const GemmDesc& desc = state_->desc;
+  check(args.m <= desc.m && args.k <= desc.k, ErrorCode::invalid_argument, "a product of m ", args.m, ", k ",
+        args.k, ": expected at most ", desc.m, ", ", desc.k);
+  if (args.m == 0 || desc.n == 0) return;
+  if (args.k == 0) {
+    if (!args.accumulate)
+      zero_rows(args.c, desc.stride_c * size_of(desc.c), desc.n * size_of(desc.c), args.m, stream);
+    return;
+  }
+  State::Layouts layout = state_->layouts(args.m, args.k);
+  cublasLtMatmulDescOpaque_t product = state_->operation(args.bias);
+  const auto& algorithm = is_wide(args.a) && is_wide(args.b) && is_wide(args.c) ? state_->wide_algorithm
+                                                                                : state_->narrow_algorithm;
+  const float one = 1, beta = args.accumulate ? 1.0f : 0.0f;
+  lt().check_lt(
+      lt().multiply(lt().handle, &product, &one, args.b, &layout.first, args.a, &layout.second, &beta, args.c,
+                    &layout.result, args.c, &layout.result, &algorithm.algo, args.workspace,
+                    algorithm.workspaceSize, static_cast<cudaStream_t>(stream.handle)),
+      "cublasLtMatmul");
+}
+
+}  // namespace RAGTIME_ARCH
+}  // namespace ragtime::cuda
