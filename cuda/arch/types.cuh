@@ -1,12 +1,14 @@
 #pragma once
 
-// What both implementations share: plain types, the size of shared memory, how a launch is described.
+// What both implementations share: plain types, the size of shared memory, how a launch is described, and
+// what the host can do as well.
 
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 // Kernels live in `inline namespace RAGTIME_ARCH` of ragtime::cuda, so that the same kernel compiled for the
 // GPU and for the emulation has two names and may be linked into one program.
@@ -31,6 +33,27 @@ using f16 = __half;
 
 inline constexpr unsigned warp_size = 32;
 inline constexpr std::uint32_t all_lanes = 0xFFFFFFFFu;
+
+RAGTIME_HOST_DEVICE float to_float(float value) {
+  return value;
+}
+RAGTIME_HOST_DEVICE float to_float(bf16 value) {
+  return __bfloat162float(value);
+}
+RAGTIME_HOST_DEVICE float to_float(f16 value) {
+  return __half2float(value);
+}
+
+// To nearest, ties to even; f16 beyond its range becomes infinite.
+template <class T>
+RAGTIME_HOST_DEVICE T from_float(float value) {
+  if constexpr (std::is_same_v<T, bf16>)
+    return __float2bfloat16_rn(value);
+  else if constexpr (std::is_same_v<T, f16>)
+    return __float2half_rn(value);
+  else
+    return value;
+}
 
 struct Extent {
   unsigned x = 1, y = 1, z = 1;

@@ -15,27 +15,6 @@ RAGTIME_DEVICE float float_from_bits(std::uint32_t value) {
   return __uint_as_float(value);
 }
 
-// On the host too.
-RAGTIME_HOST_DEVICE float to_float(float value) {
-  return value;
-}
-RAGTIME_HOST_DEVICE float to_float(bf16 value) {
-  return __bfloat162float(value);
-}
-RAGTIME_HOST_DEVICE float to_float(f16 value) {
-  return __half2float(value);
-}
-
-// To nearest, ties to even; f16 beyond its range becomes infinite.
-template <class T>
-RAGTIME_HOST_DEVICE T from_float(float value) {
-  if constexpr (std::is_same_v<T, bf16>)
-    return __float2bfloat16_rn(value);
-  else if constexpr (std::is_same_v<T, f16>)
-    return __float2half_rn(value);
-  else
-    return value;
-}
 // Two 16-bit values in a register, as mma takes them: the first in the low half.
 template <class T>
 RAGTIME_DEVICE std::uint32_t pack2(float low, float high) {

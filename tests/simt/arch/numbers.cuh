@@ -18,25 +18,6 @@ inline float float_from_bits(std::uint32_t value) {
   return result;
 }
 
-inline float to_float(float value) {
-  return value;
-}
-inline float to_float(bf16 value) {
-  return __bfloat162float(value);
-}
-inline float to_float(f16 value) {
-  return __half2float(value);
-}
-
-template <class T>
-T from_float(float value) {
-  if constexpr (std::is_same_v<T, bf16>)
-    return __float2bfloat16_rn(value);
-  else if constexpr (std::is_same_v<T, f16>)
-    return __float2half_rn(value);
-  else
-    return value;
-}
 template <class T>
 std::uint32_t pack2(float low, float high) {
   const T pair[2] = {from_float<T>(low), from_float<T>(high)};
