@@ -15,9 +15,6 @@ std::unique_ptr<LstmOperation> make_lstm(const LstmDesc&) {
 std::unique_ptr<LinearOperation> make_linear(const LinearDesc&) {
   fail(ErrorCode::unsupported, "the cuda backend has no linear layer yet");
 }
-std::unique_ptr<DropoutOperation> make_dropout(const DropoutDesc&) {
-  fail(ErrorCode::unsupported, "the cuda backend has no dropout yet");
-}
 std::unique_ptr<MaskedLossOperation> make_masked_loss(const MaskedLossDesc&) {
   fail(ErrorCode::unsupported, "the cuda backend has no losses yet");
 }

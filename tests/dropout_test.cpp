@@ -53,6 +53,13 @@ bool is_kept(const Key& key, std::uint32_t sequence_id, std::int64_t element, do
          static_cast<std::uint32_t>(probability * 4294967296.0);
 }
 
+// In double, and else in float, whatever the values are stored in.
+template <class T>
+T scaled(T value, double scale) {
+  using Arithmetic = std::conditional_t<std::is_same_v<T, double>, double, float>;
+  return static_cast<T>(static_cast<Arithmetic>(value) * static_cast<Arithmetic>(scale));
+}
+
 class DropoutTest : public OnBackend {
  protected:
   template <class T>
@@ -103,7 +110,7 @@ class DropoutTest : public OnBackend {
               const std::int64_t count = (per_sequence ? 1 : batch.layout.length(b)) * width;
               for (std::int64_t i = 0; i < count; ++i)
                 expected[first + i] = is_kept(key, batch.sequence_ids[b], i, probability)
-                                          ? x[first + i] * static_cast<T>(1 / (1 - probability))
+                                          ? scaled(x[first + i], 1 / (1 - probability))
                                           : T(0);
             }
             EXPECT_TRUE(same_bits(y, expected)) << "width " << width << ", p " << probability;
@@ -117,7 +124,17 @@ TEST_P(DropoutTest, TheMaskIsThatOfPlainDrawsFloat) {
   check_against_plain_draws<float>();
 }
 TEST_P(DropoutTest, TheMaskIsThatOfPlainDrawsDouble) {
+  RAGTIME_NEEDS_DOUBLE();
   check_against_plain_draws<double>();
+}
+
+TEST_P(DropoutTest, TheMaskIsThatOfPlainDrawsBf16) {
+  RAGTIME_NEEDS(bf16);
+  check_against_plain_draws<bf16>();
+}
+TEST_P(DropoutTest, TheMaskIsThatOfPlainDrawsF16) {
+  RAGTIME_NEEDS(f16);
+  check_against_plain_draws<f16>();
 }
 
 TEST_P(DropoutTest, NothingIsDroppedAtZero) {
@@ -127,8 +144,8 @@ TEST_P(DropoutTest, NothingIsDroppedAtZero) {
 
 TEST_P(DropoutTest, AlmostEverythingIsDroppedNearOne) {
   const double probability = std::nextafter(1.0, 0.0);
-  const std::vector<double> x(64 * 100, 1.0);
-  for (const double value : run(batch_of({100}), 64, probability, {}, x)) EXPECT_EQ(value, 0);
+  const std::vector<float> x(64 * 100, 1.0f);
+  for (const float value : run(batch_of({100}), 64, probability, {}, x)) EXPECT_EQ(value, 0);
 }
 
 // Without ids a sequence's id is its place in the batch; without a step the step is 0.
@@ -204,14 +221,15 @@ TEST_P(DropoutTest, KeepsItsShareWithoutAPattern) {
 }
 
 TEST_P(DropoutTest, ADroppedValueIsZeroWhateverItHeld) {
-  const std::vector<double> poison(200, nan<double>);
-  const auto ones = run(batch_of({10}), 20, 0.5, {}, std::vector<double>(200, 1.0));
+  const std::vector<float> poison(200, nan<float>);
+  const auto ones = run(batch_of({10}), 20, 0.5, {}, std::vector<float>(200, 1.0f));
   const auto y = run(batch_of({10}), 20, 0.5, {}, poison);
   for (std::size_t i = 0; i < y.size(); ++i) EXPECT_EQ(std::isnan(y[i]), ones[i] != 0);
 }
 
 // y is linear in x, so that the call on the gradients is its backward; checked by differences all the same.
 TEST_P(DropoutTest, TheSameCallIsItsBackward) {
+  RAGTIME_NEEDS_DOUBLE();
   const RaggedBatch batch = batch_of({3, 0, 4});
   auto x = Numbers(5).vector<double>(7 * 3);
   const auto d_y = Numbers(6).vector<double>(7 * 3);
