@@ -119,7 +119,9 @@ RAGTIME_DEVICE To same_bits(const From& from) {
 
 template <int Bytes>
 RAGTIME_DEVICE Chunk<Bytes> load(const void* pointer) {
-  return same_bits<Chunk<Bytes>>(*static_cast<const typename Machine<Bytes>::Type*>(pointer));
+  // In a variable of its own: through a reference the compiler copies byte by byte.
+  const typename Machine<Bytes>::Type value = *static_cast<const typename Machine<Bytes>::Type*>(pointer);
+  return same_bits<Chunk<Bytes>>(value);
 }
 template <int Bytes>
 RAGTIME_DEVICE void store(void* pointer, Chunk<Bytes> value) {
