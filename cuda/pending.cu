@@ -18,9 +18,6 @@ std::unique_ptr<LinearOperation> make_linear(const LinearDesc&) {
 std::unique_ptr<MaskedLossOperation> make_masked_loss(const MaskedLossDesc&) {
   fail(ErrorCode::unsupported, "the cuda backend has no losses yet");
 }
-std::unique_ptr<AdamWOperation> make_adamw(const AdamWDesc&) {
-  fail(ErrorCode::unsupported, "the cuda backend has no AdamW yet");
-}
 
 }  // namespace RAGTIME_ARCH
 }  // namespace ragtime::cuda

@@ -1,6 +1,7 @@
 # The backend's own sources, which nvcc compiles for the GPU and, in tests/simt, g++ for the emulation. What calls CUDA's
 # libraries is in runtime/, and has a counterpart there.
 set(RAGTIME_CUDA_SOURCES
+  adamw.cu
   cuda_backend.cu
   dropout.cu
   final_state.cu

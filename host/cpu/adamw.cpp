@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 
 #include "host/core/carve.hpp"
@@ -48,6 +49,14 @@ class AdamWCpu final : public AdamWOperation {
                          static_cast<T*>(args.parameters) + begin, static_cast<T*>(args.first_moment) + begin,
                          static_cast<T*>(args.second_moment) + begin);
     });
+  }
+
+  void widen(const void* parameters, float* values, Stream) const override {
+    const T* const from = static_cast<const T*>(parameters);
+    std::transform(from, from + parameters_, values, [](T value) { return static_cast<float>(value); });
+  }
+  void round(const float* values, void* parameters, Stream) const override {
+    std::copy_n(values, parameters_, static_cast<T*>(parameters));
   }
 
  private:

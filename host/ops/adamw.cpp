@@ -49,6 +49,20 @@ void AdamWPlan::step(const AdamWOptions& options, const AdamWArgs& args, Stream 
   operation_->step(options, args, stream);
 }
 
+void AdamWPlan::widen(const void* parameters, float* values, Stream stream) const {
+  if (desc_.parameters == 0) return;
+  check_given(parameters, "parameters");
+  check_given(values, "values");
+  operation_->widen(parameters, values, stream);
+}
+
+void AdamWPlan::round(const float* values, void* parameters, Stream stream) const {
+  if (desc_.parameters == 0) return;
+  check_given(values, "values");
+  check_given(parameters, "parameters");
+  operation_->round(values, parameters, stream);
+}
+
 namespace {
 
 Buffer zeroed(const std::shared_ptr<Backend>& backend, std::size_t bytes) {
@@ -57,23 +71,56 @@ Buffer zeroed(const std::shared_ptr<Backend>& backend, std::size_t bytes) {
   return memory;
 }
 
+bool has_master(DType dtype) {
+  return size_of(dtype) == 2;
+}
+
+std::size_t moment_bytes(const AdamWDesc& desc) {
+  return static_cast<std::size_t>(desc.parameters) *
+         (has_master(desc.dtype) ? sizeof(float) : size_of(desc.dtype));
+}
+
 }  // namespace
 
 AdamW::AdamW(std::shared_ptr<Backend> backend, std::int64_t parameters, const AdamWOptions& given,
              DType dtype)
     : options(given),
-      plan_(backend, {dtype, parameters}),
-      first_moment_(zeroed(backend, static_cast<std::size_t>(parameters) * size_of(dtype))),
-      second_moment_(zeroed(backend, static_cast<std::size_t>(parameters) * size_of(dtype))),
+      backend_(backend),
+      desc_{dtype, parameters},
+      plan_(backend, desc_),
+      first_moment_(zeroed(backend, moment_bytes(desc_))),
+      second_moment_(zeroed(backend, moment_bytes(desc_))),
+      master_(has_master(dtype) ? zeroed(backend, moment_bytes(desc_)) : Buffer()),
       state_(zeroed(backend, sizeof(AdamWState))),
       workspace_(backend, plan_.workspace_bytes()) {}
 
+void AdamW::check_has_master() const {
+  check(has_master(desc_.dtype), ErrorCode::invalid_argument, "load_master with dtype ", name_of(desc_.dtype),
+        ": expected bf16 or f16, other parameters are what the steps add up in themselves");
+}
+
+void AdamW::load_master(const void* parameters, Stream stream) {
+  check_has_master();
+  plan_.widen(parameters, master(), stream);
+  is_master_loaded_ = true;
+}
+
+void AdamW::load_master(const float* values, void* parameters, Stream stream) {
+  check_has_master();
+  plan_.round(values, parameters, stream);
+  if (values != master()) backend_->copy(master(), values, master_.bytes(), CopyKind::on_device, stream);
+  is_master_loaded_ = true;
+}
+
 void AdamW::step(void* parameters, const void* gradients, Stream stream, const std::uint64_t* status) {
+  check(is_master_loaded_ || !has_master(desc_.dtype), ErrorCode::invalid_argument,
+        "the master of parameters in ", name_of(desc_.dtype), " is not loaded: expected load_master first");
   AdamWArgs args;
   args.parameters = parameters;
   args.gradients = gradients;
   args.first_moment = first_moment_.data();
   args.second_moment = second_moment_.data();
+  args.master = master();
   args.state = state();
   args.status = status;
   args.workspace = workspace_.data();

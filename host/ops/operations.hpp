@@ -70,6 +70,8 @@ struct AdamWOperation {
   virtual ~AdamWOperation() = default;
   virtual std::size_t workspace_bytes() const = 0;
   virtual void step(const AdamWOptions& options, const AdamWArgs& args, Stream stream) const = 0;
+  virtual void widen(const void* parameters, float* values, Stream stream) const = 0;
+  virtual void round(const float* values, void* parameters, Stream stream) const = 0;
 };
 
 class OperationFactory {

@@ -55,8 +55,12 @@ class AdamWPlan {
   AdamWPlan& operator=(AdamWPlan&&) noexcept;
 
   std::size_t workspace_bytes() const;
-  // Throws Error(invalid_argument) on options out of range and on null pointers.
+  // Throws Error(invalid_argument) on options out of range and on null pointers. Nothing but the options and
+  // the pointers is decided on the host, so that a captured step can be replayed.
   void step(const AdamWOptions& options, const AdamWArgs& args, Stream stream = {}) const;
+  // values [n] = parameters [n], and parameters = values, rounded to nearest; both device.
+  void widen(const void* parameters, float* values, Stream stream = {}) const;
+  void round(const float* values, void* parameters, Stream stream = {}) const;
 
  private:
   AdamWDesc desc_;
@@ -65,27 +69,40 @@ class AdamWPlan {
 };
 
 // The optimizer of one flat array of parameters, with the memory it needs: all of it is taken when it is
-// made.
+// made. Of bf16 and f16 parameters it owns the master too, which has to be loaded before the first step.
 class AdamW {
  public:
-  // `parameters` is their number. dtype f32 or f64, as the parameters are.
+  // `parameters` is their number. dtype as the parameters are.
   AdamW(std::shared_ptr<Backend> backend, std::int64_t parameters, const AdamWOptions& options = {},
         DType dtype = DType::f32);
 
   AdamWOptions options;  // read at every step, so a schedule may change them in between
 
   // parameters, gradients: device [n]. The step is skipped while the status word (device, or null) is set.
+  // Throws Error(invalid_argument) when there is a master and nothing was loaded into it.
   void step(void* parameters, const void* gradients, Stream stream = {},
             const std::uint64_t* status = nullptr);
 
-  // What a checkpoint keeps besides the parameters.
+  // bf16 and f16 only. From the parameters (device [n]) as they are, ...
+  void load_master(const void* parameters, Stream stream = {});
+  // ... or from f32 values (device [n]), which the parameters become, rounded: initial values, or those of a
+  // checkpoint, which may have been copied to master() itself.
+  void load_master(const float* values, void* parameters, Stream stream = {});
+
+  // What a checkpoint keeps: state and moments, and the parameters, which for bf16 and f16 means the master.
   AdamWState* state() const { return state_.as<AdamWState>(); }  // device
-  void* first_moment() const { return first_moment_.data(); }    // device [n]
-  void* second_moment() const { return second_moment_.data(); }  // device [n]
+  void* first_moment() const { return first_moment_.data(); }    // device [n] dtype, f32 for bf16 and f16
+  void* second_moment() const { return second_moment_.data(); }  // device [n] likewise
+  float* master() const { return master_.as<float>(); }          // device [n]; null unless bf16 or f16
 
  private:
+  void check_has_master() const;
+
+  std::shared_ptr<Backend> backend_;
+  AdamWDesc desc_;
   AdamWPlan plan_;
-  Buffer first_moment_, second_moment_, state_, workspace_;
+  Buffer first_moment_, second_moment_, master_, state_, workspace_;
+  bool is_master_loaded_ = false;
 };
 
 }  // namespace ragtime
