@@ -1,6 +1,6 @@
 #include <algorithm>
 
-#include "host/cpu/capacity.hpp"
+#include "host/core/capacity.hpp"
 #include "host/cpu/cpu_operations.hpp"
 #include "host/cpu/kernels.hpp"
 #include "host/cpu/parallel.hpp"
@@ -15,7 +15,7 @@ class FinalStateCpu final : public FinalStateOperation {
       : width_(desc.width), directions_(desc.bidirectional ? 2 : 1), capacity_(desc.capacity) {}
 
   void forward(const RaggedView& batch, const void* y, void* out, Stream) const override {
-    check_batch_fits(batch, capacity_);
+    check_batch_fits(batch.counts, capacity_);
     for_each_state(batch, [&](std::int64_t row, std::int64_t state) {
       T* to = static_cast<T*>(out) + state;
       if (row < 0)
@@ -27,7 +27,7 @@ class FinalStateCpu final : public FinalStateOperation {
 
   void backward(const RaggedView& batch, const void* d_out, void* d_y, bool accumulate,
                 Stream) const override {
-    check_batch_fits(batch, capacity_);
+    check_batch_fits(batch.counts, capacity_);
     const std::int64_t rows = batch.counts[1];
     if (!accumulate) std::fill_n(static_cast<T*>(d_y), rows * directions_ * width_, T(0));
     for_each_state(batch, [&](std::int64_t row, std::int64_t state) {

@@ -1,7 +1,7 @@
 #include <algorithm>
 
+#include "host/core/capacity.hpp"
 #include "host/core/carve.hpp"
-#include "host/cpu/capacity.hpp"
 #include "host/cpu/cpu_operations.hpp"
 #include "host/cpu/kernels.hpp"
 

@@ -1,6 +1,6 @@
 #include "host/cpu/lstm.hpp"
 
-#include "host/cpu/capacity.hpp"
+#include "host/core/capacity.hpp"
 
 namespace ragtime::cpu {
 
@@ -24,7 +24,7 @@ LstmCpu<T>::LstmCpu(const LstmDesc& desc)
 
 template <class T>
 void LstmCpu<T>::check_batch(const RaggedView& batch) const {
-  check_batch_fits(batch, desc_.capacity);
+  check_batch_fits(batch.counts, desc_.capacity);
   check_fits(batch.counts[3], desc_.capacity.steps, "steps");
 }
 

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <limits>
 
-#include "host/cpu/capacity.hpp"
+#include "host/core/capacity.hpp"
 #include "host/cpu/parallel.hpp"
 #include "host/cpu/status_word.hpp"
 

@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-#include "host/cpu/capacity.hpp"
+#include "host/core/capacity.hpp"
 #include "host/cpu/parallel.hpp"
 #include "host/cpu/status_word.hpp"
 
