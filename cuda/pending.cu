@@ -12,9 +12,6 @@ std::unique_ptr<SegmentPoolOperation> make_segment_pool(const SegmentPoolDesc&) 
 std::unique_ptr<LstmOperation> make_lstm(const LstmDesc&) {
   fail(ErrorCode::unsupported, "the cuda backend has no LSTM yet");
 }
-std::unique_ptr<LinearOperation> make_linear(const LinearDesc&) {
-  fail(ErrorCode::unsupported, "the cuda backend has no linear layer yet");
-}
 std::unique_ptr<MaskedLossOperation> make_masked_loss(const MaskedLossDesc&) {
   fail(ErrorCode::unsupported, "the cuda backend has no losses yet");
 }

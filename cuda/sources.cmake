@@ -6,5 +6,6 @@ set(RAGTIME_CUDA_SOURCES
   dropout.cu
   final_state.cu
   layout.cu
+  linear.cu
   pending.cu)
 list(TRANSFORM RAGTIME_CUDA_SOURCES PREPEND ${CMAKE_CURRENT_LIST_DIR}/)

@@ -26,7 +26,7 @@ void check_linear(const std::shared_ptr<Backend>& backend, const GoldenCase& gol
              bias = golden.device<T>(backend, "bias"), d_y = golden.device<T>(backend, "d_y");
   const auto workspace = poisoned_workspace(backend, plan.workspace_bytes());
   const auto y = golden.room<T>(backend, "y");
-  plan.forward({rows.data(), x.data(), weight.data(), bias.data(), y.data(), workspace.data()});
+  plan.forward({rows.data(), desc.rows, x.data(), weight.data(), bias.data(), y.data(), workspace.data()});
   golden.expect(y, "y");
 
   const auto d_x = golden.room<T>(backend, "d_x"), d_weight = golden.room<T>(backend, "d_weight"),
@@ -47,6 +47,7 @@ void check_linear(const std::shared_ptr<Backend>& backend, const GoldenCase& gol
 }
 
 TEST_P(GoldenLinear, Double) {
+  RAGTIME_NEEDS_DOUBLE();
   for_each_golden("linear", [&](const GoldenCase& golden) { check_linear<double>(backend, golden); });
 }
 TEST_P(GoldenLinear, Float) {

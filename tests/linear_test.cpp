@@ -1,5 +1,6 @@
 // y = x W^T + b and its gradients against plain double loops, at sizes around every block of the kernels; a
-// row's bits depend on that row alone; what lies behind the rows in use is neither read nor written.
+// row's bits depend on that row alone, and not on whether the host knows how many there are; what lies behind
+// the rows in use is neither read nor written.
 
 #include "ragtime/linear.hpp"
 
@@ -56,15 +57,29 @@ LinearResult reference_linear(const LinearProblem& problem) {
   return result;
 }
 
+// The values as T holds them.
+template <class T>
+LinearProblem rounded(LinearProblem problem) {
+  for (auto* values : {&problem.x, &problem.weight, &problem.bias_values, &problem.d_y})
+    *values = cast<double>(cast<T>(*values));
+  return problem;
+}
+
 template <class T>
 struct LinearOutputs {
   std::vector<T> y, d_x, d_weight, d_bias;
 };
 
-// preset: what d_weight and d_bias hold before they are added to; NaN: they are overwritten.
+struct LinearOptions {
+  bool host_rows = false;       // the host says how many rows there are
+  double preset = nan<double>;  // what d_weight and d_bias hold before they are added to; NaN: overwritten
+};
+
 template <class T>
 LinearOutputs<T> run_linear(const std::shared_ptr<Backend>& backend, const LinearProblem& problem,
-                            double preset = nan<double>) {
+                            const LinearOptions& options = {}) {
+  const double preset = options.preset;
+  const std::int64_t host_rows = options.host_rows ? problem.rows : -1;
   const LinearPlan plan(backend,
                         {dtype_of<T>, problem.capacity, problem.input, problem.output, problem.bias});
   const auto workspace = poisoned_workspace(backend, plan.workspace_bytes());
@@ -76,9 +91,9 @@ LinearOutputs<T> run_linear(const std::shared_ptr<Backend>& backend, const Linea
   const DeviceArray<T> d_weight(backend, std::vector<T>(problem.weight.size(), static_cast<T>(preset)));
   const DeviceArray<T> d_bias(
       backend, std::vector<T>(static_cast<std::size_t>(problem.output), static_cast<T>(preset)));
-  plan.forward({rows.data(), x.data(), weight.data(), bias.data(), y.data(), workspace.data()});
-  plan.backward({rows.data(), x.data(), weight.data(), d_y.data(), d_x.data(), d_weight.data(), d_bias.data(),
-                 !std::isnan(preset), workspace.data()});
+  plan.forward({rows.data(), host_rows, x.data(), weight.data(), bias.data(), y.data(), workspace.data()});
+  plan.backward({rows.data(), host_rows, x.data(), weight.data(), d_y.data(), d_x.data(), d_weight.data(),
+                 d_bias.data(), !std::isnan(preset), workspace.data()});
   const auto in_use = [&](const DeviceArray<T>& array, std::int64_t width) {
     std::vector<T> all = array.host();
     const auto end = all.begin() + problem.rows * width;
@@ -93,35 +108,110 @@ LinearOutputs<T> run_linear(const std::shared_ptr<Backend>& backend, const Linea
 class Linear : public OnBackend {
  protected:
   template <class T>
-  void expect_as_formula(const LinearProblem& problem) {
-    const LinearResult expected = reference_linear(problem);
+  void expect_as_formula(const LinearProblem& given) {
+    if (!computes_in<T>()) return;
+    SCOPED_TRACE(name_of(dtype_of<T>));
+    const LinearProblem problem = rounded<T>(given);
+    LinearResult expected = reference_linear(problem);
     const auto actual = run_linear<T>(backend, problem);
     EXPECT_TRUE(close(actual.y, expected.y, tolerance<T>, problem.output));
     EXPECT_TRUE(close(actual.d_x, expected.d_x, tolerance<T>, problem.input));
     EXPECT_TRUE(close(actual.d_weight, expected.d_weight, tolerance<T>, problem.input));
     EXPECT_TRUE(close(actual.d_bias, expected.d_bias, tolerance<T>));
-    auto added = run_linear<T>(backend, problem, 2);
-    for (T& value : added.d_weight) value -= 2;
-    for (T& value : added.d_bias) value -= 2;
-    EXPECT_TRUE(close(added.d_weight, expected.d_weight, tolerance<T>, problem.input));
-    EXPECT_TRUE(close(added.d_bias, expected.d_bias, tolerance<T>));
+    const auto counted = run_linear<T>(backend, problem, {.host_rows = true});
+    EXPECT_TRUE(same_bits(counted.y, actual.y));
+    EXPECT_TRUE(same_bits(counted.d_x, actual.d_x));
+    EXPECT_TRUE(same_bits(counted.d_bias, actual.d_bias));
+    EXPECT_TRUE(close(counted.d_weight, expected.d_weight, tolerance<T>, problem.input));
+
+    for (double& value : expected.d_weight) value += 2;
+    for (double& value : expected.d_bias) value += 2;
+    for (const bool host_rows : {false, true}) {
+      const auto added = run_linear<T>(backend, problem, {host_rows, 2});
+      EXPECT_TRUE(close(added.d_weight, expected.d_weight, tolerance<T>, problem.input));
+      EXPECT_TRUE(close(added.d_bias, expected.d_bias, tolerance<T>));
+    }
+  }
+  void expect_as_formula(const LinearProblem& problem) {
+    expect_as_formula<float>(problem);
+    expect_as_formula<double>(problem);
+    expect_as_formula<bf16>(problem);
+    expect_as_formula<f16>(problem);
+  }
+
+  template <class T>
+  void expect_own_bits() {
+    if (!computes_in<T>()) return;
+    SCOPED_TRACE(name_of(dtype_of<T>));
+    const LinearProblem problem = linear_problem(203, 70, 65, true);
+    const auto together = run_linear<T>(backend, problem);
+    const auto row_of = [](const std::vector<T>& rows, std::int64_t row, std::int64_t width) {
+      return std::vector<T>(rows.begin() + row * width, rows.begin() + (row + 1) * width);
+    };
+    for (const std::int64_t row : {0, 5, 11, 12, 95, 96, 202})
+      for (const bool host_rows : {false, true}) {
+        LinearProblem alone = problem;
+        alone.rows = 1;
+        std::fill(alone.x.begin(), alone.x.end(), nan<double>);
+        std::fill(alone.d_y.begin(), alone.d_y.end(), nan<double>);
+        std::copy_n(problem.x.begin() + row * 70, 70, alone.x.begin());
+        std::copy_n(problem.d_y.begin() + row * 65, 65, alone.d_y.begin());
+        const auto one = run_linear<T>(backend, alone, {.host_rows = host_rows});
+        EXPECT_TRUE(same_bits(one.y, row_of(together.y, row, 65)));
+        EXPECT_TRUE(same_bits(one.d_x, row_of(together.d_x, row, 70)));
+      }
   }
 };
 RAGTIME_TEST_ON_BACKENDS(Linear);
 
 TEST_P(Linear, FollowsItsFormula) {
-  for (const std::int64_t rows : {0, 1, 13, 97})
+  const bool emulated = backend->device() != DeviceType::cpu;
+  const auto rows_of =
+      emulated ? std::vector<std::int64_t>{0, 1, 97} : std::vector<std::int64_t>{0, 1, 13, 97};
+  for (const std::int64_t rows : rows_of)
     for (const auto& [input, output] :
          {std::pair{1, 1}, {3, 2}, {16, 32}, {17, 33}, {256, 5}, {259, 100}, {5, 300}})
       for (const bool bias : {true, false}) {
+        if (emulated && bias != (rows == 97)) continue;
         SCOPED_TRACE(testing::Message() << rows << " x " << input << " -> " << output);
-        const auto problem = linear_problem(rows, input, output, bias);
-        expect_as_formula<float>(problem);
-        expect_as_formula<double>(problem);
+        expect_as_formula(linear_problem(rows, input, output, bias));
       }
 }
 
+// Several chunks of the sums over rows, and more strips of columns than there are blocks.
+TEST_P(Linear, ManyRowsAndColumns) {
+  expect_as_formula(linear_problem(301, 3, 5, true, 9000));
+  expect_as_formula(linear_problem(2, 3, 1033, true, 70));
+}
+
+// Where the host cannot see it, a count beyond the plan's is cut there.
+TEST_P(Linear, ACountBeyondTheCapacityOnTheDeviceIsCut) {
+  if (backend->device() == DeviceType::cpu) GTEST_SKIP() << "the count is seen, and refused";
+  const LinearProblem problem = linear_problem(3, 4, 5, true, 0);
+  const LinearResult expected = reference_linear(problem);
+  const LinearPlan plan(backend, {DType::f32, 3, 4, 5, true});
+  const auto workspace = poisoned_workspace(backend, plan.workspace_bytes());
+  const DeviceArray<float> x(backend, cast<float>(problem.x)), weight(backend, cast<float>(problem.weight)),
+      bias(backend, cast<float>(problem.bias_values)), d_y(backend, cast<float>(problem.d_y));
+  for (const std::int32_t count : {4, 1000000, -1}) {
+    const DeviceArray<std::int32_t> rows(backend, {count});
+    const auto y = DeviceArray<float>::poisoned(backend, 20),
+               d_bias = DeviceArray<float>::poisoned(backend, 5);
+    plan.forward({rows.data(), -1, x.data(), weight.data(), bias.data(), y.data(), workspace.data()});
+    plan.backward({rows.data(), -1, x.data(), weight.data(), d_y.data(), nullptr, nullptr, d_bias.data(),
+                   false, workspace.data()});
+    auto written = y.host();
+    for (std::size_t i = count < 0 ? 0 : 15; i < 20; ++i) EXPECT_TRUE(std::isnan(written[i])) << i;
+    written.resize(15);
+    if (count > 0) {
+      EXPECT_TRUE(close(written, expected.y, tolerance<float>, 5));
+    }
+    EXPECT_TRUE(close(d_bias.host(), count < 0 ? std::vector<double>(5) : expected.d_bias, tolerance<float>));
+  }
+}
+
 TEST_P(Linear, GradientsAreThoseOfFiniteDifferences) {
+  RAGTIME_NEEDS_DOUBLE();
   LinearProblem problem = linear_problem(3, 4, 5, true, 0);
   const auto outputs = run_linear<double>(backend, problem);
   const auto loss = [&] {
@@ -147,18 +237,11 @@ TEST_P(Linear, ARowHasItsBitsInAnyCompanyAndOnAnyThreads) {
     EXPECT_TRUE(same_bits(again.d_weight, together.d_weight));
     EXPECT_TRUE(same_bits(again.d_bias, together.d_bias));
   }
-  for (const std::int64_t row : {0, 5, 11, 12, 95, 96, 202}) {
-    LinearProblem alone = problem;
-    alone.rows = 1;
-    std::fill(alone.x.begin(), alone.x.end(), nan<double>);
-    std::fill(alone.d_y.begin(), alone.d_y.end(), nan<double>);
-    std::copy_n(problem.x.begin() + row * 70, 70, alone.x.begin());
-    std::copy_n(problem.d_y.begin() + row * 65, 65, alone.d_y.begin());
-    const auto one = run_linear<float>(backend, alone);
-    EXPECT_TRUE(same_bits(one.y, std::vector<float>(&together.y[row * 65], &together.y[row * 65] + 65)));
-    EXPECT_TRUE(
-        same_bits(one.d_x, std::vector<float>(&together.d_x[row * 70], &together.d_x[row * 70] + 70)));
-  }
+  set_cpu_threads(0);
+  expect_own_bits<float>();
+  expect_own_bits<double>();
+  expect_own_bits<bf16>();
+  expect_own_bits<f16>();
 }
 
 TEST_P(Linear, WhatCannotBeRightIsRefused) {
@@ -180,10 +263,11 @@ TEST_P(Linear, WhatCannotBeRightIsRefused) {
   const auto workspace = poisoned_workspace(backend, plan.workspace_bytes());
   const DeviceArray<std::int32_t> two(backend, {2}), three(backend, {3}), negative(backend, {-1});
   const DeviceArray<float> memory(backend, std::vector<float>(64, 7));
-  LinearForward forward{two.data(),    memory.data(), memory.data(),
-                        memory.data(), memory.data(), workspace.data()};
-  LinearBackward backward{two.data(),    memory.data(), memory.data(), memory.data(),   memory.data(),
-                          memory.data(), memory.data(), false,         workspace.data()};
+  LinearForward forward{two.data(),      -1, memory.data(), memory.data(), memory.data(), memory.data(),
+                        workspace.data()};
+  LinearBackward backward{
+      two.data(),    -1,    memory.data(),   memory.data(), memory.data(), memory.data(), memory.data(),
+      memory.data(), false, workspace.data()};
   const auto refuses_run = [&](ErrorCode code, const std::string& text, LinearForward changed) {
     expect_error(code, {text}, [&] { plan.forward(changed); });
     EXPECT_EQ(memory.host(), std::vector<float>(64, 7));
@@ -209,7 +293,12 @@ TEST_P(Linear, WhatCannotBeRightIsRefused) {
   refuses_backward(invalid, "d_y is null", with(backward, &LinearBackward::d_y));
   refuses_backward(invalid, "workspace is null", with(backward, &LinearBackward::workspace));
 
-  if (backend->device() != DeviceType::cpu) return;  // elsewhere the count is in device memory
+  if (backend->device() != DeviceType::cpu) {  // the count is in device memory: only what the host says
+    forward.host_rows = backward.host_rows = 3;
+    refuses_run(ErrorCode::out_of_range, "3 rows: expected at most 2", forward);
+    refuses_backward(ErrorCode::out_of_range, "3 rows: expected at most 2", backward);
+    return;
+  }
   for (const auto* rows : {&three, &negative}) {
     forward.rows = backward.rows = rows->data();
     const std::string text = rows == &three ? "3 rows: expected at most 2" : "-1 rows";
