@@ -7,5 +7,6 @@ set(RAGTIME_CUDA_SOURCES
   final_state.cu
   layout.cu
   linear.cu
+  lstm_cudnn.cu
   pending.cu)
 list(TRANSFORM RAGTIME_CUDA_SOURCES PREPEND ${CMAKE_CURRENT_LIST_DIR}/)

@@ -49,7 +49,7 @@ class Guarded {
   static constexpr std::size_t tail = 40;
   static T poison() {
     T value;
-    std::memset(&value, 0xFF, sizeof(T));
+    std::memset(static_cast<void*>(&value), 0xFF, sizeof(T));
     return value;
   }
 
@@ -59,6 +59,7 @@ class Guarded {
 
 struct LstmOptions {
   bool training = true;
+  LstmAlgorithm algorithm = LstmAlgorithm::automatic;
   Capacity slack;               // of the plan, beyond the batch
   std::vector<double> presets;  // one a weight gradient in turn: what it holds before it is added to
   std::uint8_t memory = 0xFF;   // workspace and reserve hold this in every byte
@@ -186,6 +187,7 @@ struct LstmRun {
     capacity.steps += options.slack.steps;
     LstmDesc desc = description(problem, dtype_of<T>, capacity);
     desc.training = options.training;
+    desc.algorithm = options.algorithm;
     return desc;
   }
 
