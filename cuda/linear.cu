@@ -100,8 +100,10 @@ class LinearCuda final : public LinearOperation {
   Workspace carve(const void* memory) const {
     Carver carver(memory);
     Workspace work{};
-    work.inputs = carver.take<T>(desc_.rows * desc_.input_size);
-    work.outputs = carver.take<T>(desc_.rows * desc_.output_size);
+    if (!desc_.rows_on_host) {
+      work.inputs = carver.take<T>(desc_.rows * desc_.input_size);
+      work.outputs = carver.take<T>(desc_.rows * desc_.output_size);
+    }
     work.partial = carver.take<float>(RowChunks(desc_.rows).partial_size(desc_.output_size));
     work.bytes = carver.bytes();
     work.gemm = carver.take<std::byte>(0);
@@ -122,7 +124,8 @@ class LinearCuda final : public LinearOperation {
                  .ab = desc_.dtype,
                  .c = desc_.dtype,
                  .bias = transpose_b && desc_.bias,
-                 .tf32 = desc_.tf32});
+                 .tf32 = desc_.tf32,
+                 .split_inner = transpose_a});
   }
 
   RowCount count(const std::int32_t* device, std::int64_t host) const {

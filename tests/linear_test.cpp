@@ -80,8 +80,8 @@ LinearOutputs<T> run_linear(const std::shared_ptr<Backend>& backend, const Linea
                             const LinearOptions& options = {}) {
   const double preset = options.preset;
   const std::int64_t host_rows = options.host_rows ? problem.rows : -1;
-  const LinearPlan plan(backend,
-                        {dtype_of<T>, problem.capacity, problem.input, problem.output, problem.bias});
+  const LinearPlan plan(backend, {dtype_of<T>, problem.capacity, problem.input, problem.output, problem.bias,
+                                  options.host_rows});
   const auto workspace = poisoned_workspace(backend, plan.workspace_bytes());
   const DeviceArray<std::int32_t> rows(backend, {static_cast<std::int32_t>(problem.rows)});
   const DeviceArray<T> x(backend, cast<T>(problem.x)), weight(backend, cast<T>(problem.weight));
@@ -292,6 +292,11 @@ TEST_P(Linear, WhatCannotBeRightIsRefused) {
   refuses_backward(invalid, "weight is null", with(backward, &LinearBackward::weight));
   refuses_backward(invalid, "d_y is null", with(backward, &LinearBackward::d_y));
   refuses_backward(invalid, "workspace is null", with(backward, &LinearBackward::workspace));
+
+  const LinearPlan counted(
+      backend, {.rows = 2, .input_size = 3, .output_size = 4, .bias = true, .rows_on_host = true});
+  expect_error(invalid, {"host_rows is -1"}, [&] { counted.forward(forward); });
+  expect_error(invalid, {"host_rows is -1"}, [&] { counted.backward(backward); });
 
   if (backend->device() != DeviceType::cpu) {  // the count is in device memory: only what the host says
     forward.host_rows = backward.host_rows = 3;

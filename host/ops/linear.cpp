@@ -3,6 +3,14 @@
 #include "host/ops/validate.hpp"
 
 namespace ragtime {
+namespace {
+
+void check_host_rows(const LinearDesc& desc, std::int64_t host_rows) {
+  check(!desc.rows_on_host || host_rows >= 0, ErrorCode::invalid_argument, "host_rows is ", host_rows,
+        ": expected 0 or more, the plan has rows_on_host = true");
+}
+
+}  // namespace
 
 LinearPlan::LinearPlan(std::shared_ptr<Backend> backend, const LinearDesc& desc)
     : desc_(desc), backend_(std::move(backend)) {
@@ -27,6 +35,7 @@ std::size_t LinearPlan::workspace_bytes() const {
 
 void LinearPlan::forward(const LinearForward& args, Stream stream) const {
   check_given(args.rows, "rows");
+  check_host_rows(desc_, args.host_rows);
   check_given(args.x, "x");
   check_given(args.weight, "weight");
   if (desc_.bias) check_given(args.bias, "bias");
@@ -37,6 +46,7 @@ void LinearPlan::forward(const LinearForward& args, Stream stream) const {
 
 void LinearPlan::backward(const LinearBackward& args, Stream stream) const {
   check_given(args.rows, "rows");
+  check_host_rows(desc_, args.host_rows);
   check_given(args.x, "x");
   check_given(args.weight, "weight");
   check_given(args.d_y, "d_y");

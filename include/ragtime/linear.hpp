@@ -14,6 +14,8 @@ struct LinearDesc {
   std::int64_t input_size = 0;
   std::int64_t output_size = 0;
   bool bias = true;
+  // Every run gives host_rows. On CUDA the workspace then has no room for the rows.
+  bool rows_on_host = false;
   bool tf32 = false;  // CUDA, f32: factors may be rounded to tf32
 };
 
@@ -54,7 +56,8 @@ class LinearPlan {
   LinearPlan& operator=(LinearPlan&&) noexcept;
 
   std::size_t workspace_bytes() const;  // enough for forward and for backward
-  // Both throw Error(invalid_argument) when a pointer that is needed is null.
+  // Both throw Error(invalid_argument) when a pointer that is needed is null, and without host_rows where the
+  // description promises them.
   void forward(const LinearForward& args, Stream stream = {}) const;
   void backward(const LinearBackward& args, Stream stream = {}) const;
 

@@ -1,0 +1,128 @@
+// A run allocates nothing and waits for nothing: a whole training step is captured as one CUDA graph, which
+// fails on either. Replayed, the graph gives the bits of the steps run one by one, with new dropout masks and
+// a new step of the optimizer each time, also over another batch of the same lengths in the same memory.
+
+#include <cuda_runtime_api.h>
+#include <gtest/gtest.h>
+
+#include "ragtime/adamw.hpp"
+#include "ragtime/status.hpp"
+#include "ragtime/visit_lstm.hpp"
+#include "tests/model_support.hpp"
+#include "tests/support.hpp"
+
+namespace ragtime::test {
+namespace {
+
+class CudaGraph : public testing::Test {
+ protected:
+  void SetUp() override {
+    try {
+      backend = make_backend("cuda");
+    } catch (const Error& error) {
+      GTEST_SKIP() << "no GPU here: " << error.what();
+    }
+  }
+
+  std::shared_ptr<Backend> backend;
+};
+
+void expect_success(cudaError_t status) {
+  ASSERT_EQ(status, cudaSuccess) << cudaGetErrorString(status);
+}
+
+std::vector<PatientVisits> other_codes() {
+  std::vector<PatientVisits> patients = some_patients();
+  for (PatientVisits& patient : patients)
+    for (VisitCodes& visit : patient)
+      for (std::int32_t& code : visit) code = (code + 3) % vocabulary;
+  return patients;
+}
+
+// One training step with all it needs, on a stream of its own.
+struct Step {
+  Step(const std::shared_ptr<Backend>& given, const ModelConfig& config)
+      : backend(given),
+        stream(backend->make_stream()),
+        model(backend, config),
+        optimizer(backend, model.parameter_count(), {.clip_norm = 1}),
+        batch(backend),
+        loss(backend, {0, 0}),
+        status(backend),
+        config_(config),
+        values_(backend, Targets<float>(config.task).values),
+        row_weight_(backend, Targets<float>(config.task).row_weight) {
+    model.initialize(1);
+    load(some_patients());
+    model.reserve(batch.size(), true);
+    backend->synchronize();
+  }
+  ~Step() { backend->free_stream(stream); }
+
+  void load(const std::vector<PatientVisits>& patients) {
+    batch.load(RaggedBatch::from_patients(patients, vocabulary), stream);
+    backend->synchronize(stream);
+  }
+  void run() {
+    ModelTargets targets;
+    targets.values = values_.data();
+    targets.row_weight = row_weight_.data();
+    model.forward_backward(batch, targets, 7, &optimizer.state()->step, loss.data(), loss.data() + 1, stream,
+                           status.word());
+    optimizer.step(model.parameter_data(), model.gradient_data(), stream, status.word());
+  }
+  std::vector<float> parameters() const {
+    backend->synchronize(stream);
+    std::vector<float> values(static_cast<std::size_t>(model.parameter_count()));
+    backend->copy(values.data(), model.parameter_data(), values.size() * sizeof(float), CopyKind::to_host);
+    backend->synchronize();
+    return values;
+  }
+
+  std::shared_ptr<Backend> backend;
+  Stream stream;
+  VisitLstm model;
+  AdamW optimizer;
+  DeviceBatch batch;
+  DeviceArray<float> loss;
+  Status status;
+
+ private:
+  ModelConfig config_;
+  DeviceArray<float> values_, row_weight_;
+};
+
+TEST_F(CudaGraph, ATrainingStepIsCapturedAndReplayed) {
+  for (const Task task : {Task::next_visit, Task::binary_classification, Task::visit_binary})
+    for (const PoolMode aggregation : {PoolMode::mean, PoolMode::max, PoolMode::attention}) {
+      SCOPED_TRACE(testing::Message() << name_of(task) << ", " << name_of(aggregation));
+      const ModelConfig config = config_for(task, aggregation, false, 2, 0.3);
+      Step eager(backend, config), graph(backend, config);
+      eager.run();
+      graph.run();  // opens libraries and loads kernels
+
+      const auto stream = static_cast<cudaStream_t>(graph.stream.handle);
+      cudaGraph_t captured = nullptr;
+      cudaGraphExec_t executable = nullptr;
+      expect_success(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal));
+      graph.run();
+      expect_success(cudaStreamEndCapture(stream, &captured));
+      expect_success(cudaGraphInstantiate(&executable, captured, 0));
+      for (int replay = 0; replay < 4; ++replay) {
+        if (replay == 2) {
+          eager.load(other_codes());
+          graph.load(other_codes());
+        }
+        eager.run();
+        expect_success(cudaGraphLaunch(executable, stream));
+        EXPECT_TRUE(same_bits(graph.parameters(), eager.parameters())) << "replay " << replay;
+        EXPECT_TRUE(same_bits(graph.loss.host(), eager.loss.host())) << "replay " << replay;
+      }
+      EXPECT_NO_THROW(graph.status.check(graph.stream));
+      cudaGraphExecDestroy(executable);
+      cudaGraphDestroy(captured);
+    }
+}
+
+}  // namespace
+}  // namespace ragtime::test
