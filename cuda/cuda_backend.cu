@@ -11,6 +11,9 @@ namespace {
 class CudaOperations final : public OperationFactory {
  public:
   bool supports(DType dtype) const override { return dtype != DType::f64; }
+  std::unique_ptr<BatchBuilderOperation> batch_builder(const BatchBuilderDesc& desc) const override {
+    return make_batch_builder(desc);
+  }
   std::unique_ptr<LayoutOperation> layout(const LayoutDesc& desc) const override { return make_layout(desc); }
   std::unique_ptr<SegmentPoolOperation> segment_pool(const SegmentPoolDesc& desc) const override {
     return make_segment_pool(desc);

@@ -2,6 +2,7 @@
 # libraries is in runtime/, and has a counterpart there.
 set(RAGTIME_CUDA_SOURCES
   adamw.cu
+  batch_builder.cu
   cuda_backend.cu
   dropout.cu
   final_state.cu

@@ -1,5 +1,6 @@
 // Once room is reserved, a run takes no memory from the heap: a training step and a prediction of the whole
-// model, and the LSTM with all that the model does not use, are counted at operator new.
+// model, the LSTM with all that the model does not use, and the building of a batch are counted at operator
+// new.
 
 #include <gtest/gtest.h>
 
@@ -7,6 +8,7 @@
 #include <cstdlib>
 #include <new>
 
+#include "ragtime/batch_builder.hpp"
 #include "ragtime/lstm_step.hpp"
 #include "tests/lstm_run.hpp"
 #include "tests/model_support.hpp"
@@ -24,10 +26,10 @@ void* counted(std::size_t bytes, std::size_t alignment = alignof(std::max_align_
 
 }  // namespace
 
-void* operator new(std::size_t bytes) {
+[[gnu::noinline]] void* operator new(std::size_t bytes) {
   return counted(bytes);
 }
-void* operator new(std::size_t bytes, std::align_val_t alignment) {
+[[gnu::noinline]] void* operator new(std::size_t bytes, std::align_val_t alignment) {
   return counted(bytes, static_cast<std::size_t>(alignment));
 }
 // libstdc++ makes these of those above, AddressSanitizer does not.
@@ -105,6 +107,29 @@ TEST(Allocation, ARunOfTheLstmTakesNothingFromTheHeap) {
     run();
     EXPECT_EQ(allocations - before, 0);
   }
+  set_cpu_threads(0);
+}
+
+TEST(Allocation, BuildingABatchTakesNothingFromTheHeap) {
+  const auto backend = make_backend("cpu");
+  set_cpu_threads(3);
+  const Capacity capacity = {.sequences = 300, .rows = 900, .steps = 3};
+  const BatchBuilderPlan builder(backend, {.capacity = capacity});
+  const Buffer memory(backend, RaggedArrays::bytes(capacity)), workspace(backend, builder.workspace_bytes());
+  const BatchBuild build = {.batch = RaggedArrays::in(memory.data(), capacity),
+                            .workspace = workspace.data()};
+  const std::vector<std::int32_t> lengths(300, 3);
+  const std::vector<std::uint8_t> mask(900, 1);
+  HostCounts host_counts(backend, capacity);
+  const auto run = [&] {
+    builder.from_lengths(lengths.data(), build);
+    builder.from_mask(mask.data(), 3, build);
+    host_counts.fetch(build.batch.view());
+  };
+  run();
+  const std::int64_t before = allocations;
+  run();
+  EXPECT_EQ(allocations - before, 0);
   set_cpu_threads(0);
 }
 

@@ -36,6 +36,15 @@ TEST_P(StatusTest, CheckNamesTheFaultAndItsPosition) {
       {Fault::bad_target, "target is not finite or outside the range of its loss, at element "},
       {Fault::bad_event_time, "event time lies beyond the sequence's last visit, at sequence "},
       {Fault::bad_row_weight, "row weight is negative or not finite, at row "},
+      {Fault::beyond_capacity,
+       "batch is larger than the capacity of the plan, its sequences, rows or codes number "},
+      {Fault::mask_hole, "mask has a 1 behind a 0, at element "},
+      {Fault::bad_mask_value, "mask holds a value other than 0 and 1, at element "},
+      {Fault::bad_length, "length is negative, at sequence "},
+      {Fault::zero_length,
+       "sequence has zero length, which BatchBuilderDesc::allow_zero_length would let pass, at sequence "},
+      {Fault::too_many_steps, "sequence is longer than the capacity of the plan, at sequence "},
+      {Fault::too_many_rows, "batch has more rows than the capacity of the plan, beginning at sequence "},
   };
   Status status(backend);
   for (const auto& [fault, text] : faults)

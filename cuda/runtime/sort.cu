@@ -15,6 +15,14 @@ void check_cub(cudaError_t status, const char* what) {
   fail(ErrorCode::device_error, "cub::", what, " failed: ", cudaGetErrorString(status));
 }
 
+// Associative for numbers of 0 ... limit, whatever the order.
+struct LimitedSum {
+  std::int32_t limit;
+  RAGTIME_HOST_DEVICE std::int32_t operator()(std::int32_t a, std::int32_t b) const {
+    return a > limit - b ? limit : a + b;
+  }
+};
+
 }  // namespace
 
 std::size_t sort_pairs_workspace(std::int64_t count, int key_bits) {
@@ -51,6 +59,24 @@ void inclusive_sum(const std::int32_t* values, std::int32_t* sums, std::int64_t 
   check_cub(cub::DeviceScan::InclusiveSum(workspace, bytes, values, sums, count,
                                           static_cast<cudaStream_t>(stream.handle)),
             "DeviceScan::InclusiveSum");
+}
+
+std::size_t limited_sum_workspace(std::int64_t count) {
+  std::size_t bytes = 0;
+  const std::int32_t* in = nullptr;
+  std::int32_t* out = nullptr;
+  check_cub(cub::DeviceScan::InclusiveScan(nullptr, bytes, in, out, LimitedSum{}, count),
+            "DeviceScan::InclusiveScan");
+  return bytes;
+}
+
+void limited_sum(const std::int32_t* values, std::int32_t* sums, std::int64_t count, std::int32_t limit,
+                 void* workspace, Stream stream) {
+  if (count == 0) return;
+  std::size_t bytes = limited_sum_workspace(count);
+  check_cub(cub::DeviceScan::InclusiveScan(workspace, bytes, values, sums, LimitedSum{limit}, count,
+                                           static_cast<cudaStream_t>(stream.handle)),
+            "DeviceScan::InclusiveScan");
 }
 
 }  // namespace RAGTIME_ARCH

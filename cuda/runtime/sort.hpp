@@ -24,6 +24,11 @@ std::size_t inclusive_sum_workspace(std::int64_t count);
 void inclusive_sum(const std::int32_t* values, std::int32_t* sums, std::int64_t count, void* workspace,
                    Stream stream);
 
+// sums[i] = min(limit, values[0] + ... + values[i]), for values of 0 ... limit. Both [count], not the same.
+std::size_t limited_sum_workspace(std::int64_t count);
+void limited_sum(const std::int32_t* values, std::int32_t* sums, std::int64_t count, std::int32_t limit,
+                 void* workspace, Stream stream);
+
 // Bits of the numbers 0 ... largest.
 constexpr int bits_for(std::int64_t largest) {
   int bits = 1;

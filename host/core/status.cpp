@@ -21,6 +21,19 @@ const char* explain(Fault fault) {
       return "a row weight is negative or not finite, at row ";
     case Fault::beyond_capacity:
       return "a batch is larger than the capacity of the plan, its sequences, rows or codes number ";
+    case Fault::mask_hole:
+      return "a mask has a 1 behind a 0, at element ";
+    case Fault::bad_mask_value:
+      return "a mask holds a value other than 0 and 1, at element ";
+    case Fault::bad_length:
+      return "a length is negative, at sequence ";
+    case Fault::zero_length:
+      return "a sequence has zero length, which BatchBuilderDesc::allow_zero_length would let pass, at "
+             "sequence ";
+    case Fault::too_many_steps:
+      return "a sequence is longer than the capacity of the plan, at sequence ";
+    case Fault::too_many_rows:
+      return "a batch has more rows than the capacity of the plan, beginning at sequence ";
   }
   return "an unknown fault, at position ";
 }

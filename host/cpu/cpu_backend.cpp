@@ -16,6 +16,9 @@ constexpr std::align_val_t alignment{64};  // a cache line, and the widest vecto
 class CpuOperations final : public OperationFactory {
  public:
   bool supports(DType dtype) const override { return dtype == DType::f32 || dtype == DType::f64; }
+  std::unique_ptr<BatchBuilderOperation> batch_builder(const BatchBuilderDesc& desc) const override {
+    return cpu::make_batch_builder(desc);
+  }
   std::unique_ptr<LayoutOperation> layout(const LayoutDesc& desc) const override {
     return cpu::make_layout(desc);
   }

@@ -8,6 +8,7 @@
 
 namespace ragtime::cpu {
 
+std::unique_ptr<BatchBuilderOperation> make_batch_builder(const BatchBuilderDesc& desc);
 std::unique_ptr<LayoutOperation> make_layout(const LayoutDesc& desc);
 std::unique_ptr<SegmentPoolOperation> make_segment_pool(const SegmentPoolDesc& desc);
 std::unique_ptr<LstmOperation> make_lstm(const LstmDesc& desc);

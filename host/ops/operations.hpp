@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "ragtime/adamw.hpp"
+#include "ragtime/batch_builder.hpp"
 #include "ragtime/dropout.hpp"
 #include "ragtime/final_state.hpp"
 #include "ragtime/layout.hpp"
@@ -15,6 +16,14 @@
 #include "ragtime/segment_pool.hpp"
 
 namespace ragtime {
+
+struct BatchBuilderOperation {
+  virtual ~BatchBuilderOperation() = default;
+  virtual std::size_t workspace_bytes() const = 0;
+  virtual void from_lengths(const std::int32_t* lengths, const BatchBuild& args, Stream stream) const = 0;
+  virtual void from_mask(const std::uint8_t* mask, std::int64_t padded_steps, const BatchBuild& args,
+                         Stream stream) const = 0;
+};
 
 struct LayoutOperation {
   virtual ~LayoutOperation() = default;
@@ -78,6 +87,7 @@ class OperationFactory {
  public:
   virtual ~OperationFactory() = default;
   virtual bool supports(DType dtype) const = 0;
+  virtual std::unique_ptr<BatchBuilderOperation> batch_builder(const BatchBuilderDesc& desc) const = 0;
   virtual std::unique_ptr<LayoutOperation> layout(const LayoutDesc& desc) const = 0;
   virtual std::unique_ptr<SegmentPoolOperation> segment_pool(const SegmentPoolDesc& desc) const = 0;
   virtual std::unique_ptr<LstmOperation> lstm(const LstmDesc& desc) const = 0;

@@ -21,6 +21,12 @@ enum class Fault : std::uint8_t {
   bad_event_time = 5,      // survival: event_time at or beyond the sequence's length; position: sequence
   bad_row_weight = 6,      // negative, NaN or infinite; position: row (survival: sequence)
   beyond_capacity = 7,     // a batch larger than the plan; position: how many of them it has
+  mask_hole = 8,           // a 1 behind a 0; position: element of the mask
+  bad_mask_value = 9,      // neither 0 nor 1; position: element of the mask
+  bad_length = 10,         // negative; position: sequence
+  zero_length = 11,        // where they are not allowed; position: sequence
+  too_many_steps = 12,     // a sequence longer than the capacity; position: sequence
+  too_many_rows = 13,      // the rows so far are beyond the capacity; position: first such sequence
 };
 
 inline constexpr std::uint64_t no_fault = ~std::uint64_t{0};

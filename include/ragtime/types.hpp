@@ -35,7 +35,8 @@ struct Capacity {
 };
 
 // One batch in device memory, without its values: who has how many rows, and in which order to take them.
-// Made by RaggedLayout (ragged_batch.hpp). All pointers are device pointers unless they say host.
+// Made by RaggedLayout (ragged_batch.hpp), or on the device (batch_builder.hpp). All pointers are device
+// pointers unless they say host.
 struct RaggedView {
   const std::int32_t* counts = nullptr;  // [4] B, N, M, T in use
   // [B+1] rows of sequence b: [visit_offsets[b], visit_offsets[b+1])

@@ -45,5 +45,16 @@ void inclusive_sum(const std::int32_t* values, std::int32_t* sums, std::int64_t 
   std::inclusive_scan(values, values + count, sums);
 }
 
+std::size_t limited_sum_workspace(std::int64_t count) {
+  return inclusive_sum_workspace(count);
+}
+
+void limited_sum(const std::int32_t* values, std::int32_t* sums, std::int64_t count, std::int32_t limit,
+                 void* workspace, Stream) {
+  fill(workspace, limited_sum_workspace(count));
+  std::inclusive_scan(values, values + count, sums,
+                      [limit](std::int32_t a, std::int32_t b) { return a > limit - b ? limit : a + b; });
+}
+
 }  // namespace RAGTIME_ARCH
 }  // namespace ragtime::cuda
