@@ -3,13 +3,11 @@
 # The result goes to benchmarks/results/<gpu>/device_probe.json. Arguments are passed on (--only SECTION,...).
 set -euo pipefail
 cd "$(dirname "$0")/.."
+source scripts/gpu.sh
 
 command -v nvcc >/dev/null || { echo "error: nvcc is not on PATH: install the CUDA Toolkit" >&2; exit 1; }
-gpu=$(nvidia-smi --query-gpu=name --format=csv,noheader 2>/dev/null | head -n 1) || true
-[ -n "$gpu" ] || { echo "error: nvidia-smi shows no GPU on this machine" >&2; exit 1; }
-slug=$(echo "$gpu" | tr '[:upper:]' '[:lower:]' | sed 's/[^a-z0-9]\+/-/g; s/^-//; s/-$//')
-driver=$(nvidia-smi --query-gpu=driver_version --format=csv,noheader | head -n 1)
-commit=$(git rev-parse HEAD 2>/dev/null || echo unknown)
+find_gpu
+find_versions
 
 # cuDNN from the toolkit or the system, or from a pip package; without it that section is left out.
 flags=()
@@ -27,8 +25,7 @@ fi
 mkdir -p build
 nvcc -std=c++17 -O3 -gencode arch=compute_90,code=sm_90 benchmarks/device_probe.cu -o build/device_probe -lcublasLt "${flags[@]}"
 
-folder=benchmarks/results/$slug
-mkdir -p "$folder"
+mkdir -p "$results"
 status=0
 build/device_probe --out build/device_probe.json "$@" || status=$?
 [ -s build/device_probe.json ] || exit 1
@@ -37,6 +34,6 @@ build/device_probe --out build/device_probe.json "$@" || status=$?
   echo '{'
   printf '  "commit": "%s",\n  "driver": "%s",\n  "repeat": "scripts/device_probe.sh %s",\n' "$commit" "$driver" "$*"
   tail -n +2 build/device_probe.json
-} >"$folder/device_probe.json"
-echo "$folder/device_probe.json"
+} >"$results/device_probe.json"
+echo "$results/device_probe.json"
 exit "$status"

@@ -1,0 +1,241 @@
+#!/usr/bin/env bash
+# Everything a GPU is needed for, in one command that fits ten minutes on a machine without network: build, tests, sanitizers,
+# graph capture, training, measurements. Results go to benchmarks/results/<gpu>/, a table to the screen.
+#
+#   scripts/gpu_check.sh [--deps DIR] [--from STAGE | --only STAGE] [--list] [--tests "NAME ..."] [--rehearse]
+#
+# A stage that is done for these sources is not repeated, so a run that was cut off goes on where it was; --from does STAGE and all
+# behind it again, --only STAGE alone. --deps: a folder that scripts/gpu_deps.sh filled, where packages are not installed. --tests:
+# build and run these test programs only. --rehearse: the CUDA backend on the CPU emulation, to try this script without a GPU;
+# its results stay in the build folder. BUILD_DIR chooses that (build/gpu, build/rehearsal), RESULTS_DIR where <gpu>/ goes.
+#
+# Ends with 0 when no stage failed, 1 when one did, 2 without a GPU.
+set -uo pipefail
+cd "$(dirname "$0")/.." || exit 1
+source scripts/gpu.sh
+
+stages=(build conformance memcheck racecheck graph training probe benchmarks)
+declare -A about=(
+  [build]="the library with CUDA, the tool, tests and benchmarks"
+  [conformance]="every test of an operation, on the device; one that finds no device has failed"
+  [memcheck]="quick tests under compute-sanitizer: accesses out of bounds or misaligned"
+  [racecheck]="the same: races in shared memory"
+  [graph]="a training step captured as a CUDA graph"
+  [training]="the demo on the device, its history held against the CPU's"
+  [probe]="what the device gives: bandwidth, exchange, matrix rates, cuDNN"
+  [benchmarks]="every program of benchmarks/gpu")
+# Quick ones that between them run every kind of kernel; the others take minutes under a sanitizer.
+sanitized="final_state_test batch_builder_test layout_test dropout_test adamw_test linear_test segment_pool_test lstm_step_test"
+sanitized+=" masked_loss_test"
+
+command="scripts/gpu_check.sh $*"
+backend=cuda device=cuda rehearse='' deps='' first='' only='' list='' tests=''
+usage() { sed -n '5p' "$0" | cut -c 5- >&2; exit 1; }
+while [ $# -gt 0 ]; do
+  case "$1" in
+    --deps) deps=${2:?--deps needs a folder}; shift ;;
+    --from) first=${2:?--from needs a stage}; shift ;;
+    --only) only=${2:?--only needs a stage}; shift ;;
+    --tests) tests=${2:?--tests needs names}; shift ;;
+    --list) list=yes ;;
+    --rehearse) rehearse=yes backend=cuda_on_simt device=cpu ;;
+    *) usage ;;
+  esac
+  shift
+done
+build=${BUILD_DIR:-build/$([ -n "$rehearse" ] && echo rehearsal || echo gpu)}
+for stage in $first $only; do
+  [ -n "${about[$stage]:-}" ] || { echo "error: no stage $stage; there are: ${stages[*]}" >&2; exit 1; }
+done
+
+# --- what stages have in common
+
+# The line of JSON that a stage left when it was last run, if ever.
+record_of() { cat "$build/stages/$1.json" 2>/dev/null; }
+field() { sed -n "s/.*\"$1\": \"\{0,1\}\([^,\"}]*\).*/\1/p"; }
+# Stands for what a stage's result depends on: the sources, what they run on, and which tests were asked for.
+find_key() {
+  key=$(find CMakeLists.txt benchmarks cmake cuda host include scripts tests -type f ! -path 'benchmarks/results/*' ! -name '*.pyc' \
+    -print0 | sort -z | xargs -0 sha1sum | cat - <(echo "$backend $tests") | sha1sum | cut -c 1-12)
+}
+is_current() { [ "$(record_of "$1" | field key)" = "$key" ]; }
+is_done() { is_current "$1" && [ "$(record_of "$1" | field result)" != failed ]; }
+
+# limited SECONDS PROGRAM ...: 124 when it had to be ended.
+limited() {
+  local seconds=$1 status=0
+  shift
+  printf '\n$ %s\n' "$*"
+  timeout -k 5 "$seconds" "$@" || status=$?
+  [ $status -ne 124 ] || echo "cut off after $seconds seconds"
+  return $status
+}
+fail() { detail=$*; return 1; }
+skip() { detail=$*; return 77; }
+
+# Test programs with cases on the device, or those asked for.
+test_programs() {
+  local program
+  for program in "$build"/tests/*_test; do
+    [ -z "$tests" ] || [[ " $tests " == *" $(basename "$program") "* ]] || continue
+    [ -x "$program" ] && "$program" --gtest_list_tests --gtest_filter="*/$backend" 2>/dev/null | grep -q '^  ' && echo "$program"
+  done
+}
+
+# --- the stages: each sets detail, and returns 0, 77 for skipped, or anything else
+
+stage_build() {
+  local options=(-DCMAKE_BUILD_TYPE=Release -DRAGTIME_TESTS=ON) targets=()
+  if [ -n "$rehearse" ]; then options+=(-DRAGTIME_CUDA=OFF); else options+=(-DRAGTIME_CUDA=ON -DRAGTIME_BENCHMARKS=ON); fi
+  [ -z "$deps" ] || options+=("-DCMAKE_PREFIX_PATH=$(cd "$deps" && pwd)/usr")
+  # shellcheck disable=SC2206  # words
+  [ -n "$tests" ] && targets=(--target ragtime_tool $tests)
+  cmake -S . -B "$build" "${options[@]}" || fail "cmake found something missing" || return
+  cmake --build "$build" --parallel "$(nproc)" "${targets[@]}" || fail "a source does not compile"
+}
+
+stage_conformance() {
+  local program passed=0 skipped=0 failed='' programs=0 log=$build/stages/test.log
+  for program in $(test_programs); do
+    limited 240 "$program" --gtest_filter="*/$backend" >"$log" 2>&1 || failed+=" $(basename "$program")"
+    grep -q "^no $backend here" "$log" && failed+=" $(basename "$program"):no-device"
+    cat "$log"
+    programs=$((programs + 1))
+    passed=$((passed + $(count PASSED "$log")))
+    skipped=$((skipped + $(count SKIPPED "$log")))
+  done
+  detail="$passed tests of $programs programs passed, $skipped skipped what $backend does not compute in"
+  [ -z "$failed" ] || fail "$detail; failed:$failed" || return
+  [ $passed -gt 0 ] || fail "no test runs on $backend"
+}
+# From the lines with which GoogleTest ends.
+count() { sed -n "s/^\[  $1 *\] \([0-9]*\) tests\{0,1\}[.,].*/\1/p" "$2" | tail -n 1 | grep . || echo 0; }
+
+# Errors that the runtime returns are the backend's to handle, and tests provoke some.
+stage_memcheck() { sanitize memcheck --report-api-errors no; }
+stage_racecheck() { sanitize racecheck; }
+# A machine that does not let the sanitizer near its device shows in that not one program gets to a summary.
+sanitize() {
+  local program name status left clean='' bad='' cut='' log=$build/stages/sanitizer.log until=$((SECONDS + 100))
+  command -v compute-sanitizer >/dev/null || skip "there is no compute-sanitizer" || return
+  for program in $(test_programs); do
+    name=$(basename "$program")
+    [ -n "$tests" ] || [[ " $sanitized " == *" $name "* ]] || continue
+    left=$((until - SECONDS))
+    [ $left -gt 0 ] || { cut+=" $name"; continue; }
+    status=0
+    limited $((left < 40 ? left : 40)) compute-sanitizer --tool "$@" --error-exitcode 99 "$program" --gtest_filter="*/$backend" --gtest_brief=1 >"$log" 2>&1 || status=$?
+    cat "$log"
+    if [ $status -eq 124 ]; then cut+=" $name"
+    elif ! grep -q 'SUMMARY' "$log" || grep -qi 'device not supported' "$log"; then
+      [ -n "$clean$bad$cut" ] || skip "compute-sanitizer does not run here: $(grep -v '^\$' "$log" | grep -m 1 -i 'not supported\|error')" || return
+      bad+=" $name"
+    elif [ $status -ne 0 ]; then bad+=" $name"
+    else clean+=" $name"; fi
+  done
+  detail="clean:${clean:- none}${cut:+; not to the end, for time:$cut}"
+  [ -z "$bad" ] || fail "failed:$bad; $detail" || return
+  [ -n "$clean" ] || fail "no test got to its end${cut:+, for time:$cut}"
+}
+
+stage_graph() {
+  [ -x "$build/tests/cuda_graph_test" ] || skip "this version has no cuda_graph_test" || return
+  limited 120 "$build/tests/cuda_graph_test" || fail "cuda_graph_test failed"
+}
+
+stage_training() {
+  local work=$build/training at tool=$build/ragtime
+  rm -rf "$work"
+  mkdir -p "$work"
+  limited 60 "$tool" synth --patients 600 --seed 1 --out "$work/cohort" || fail "ragtime synth failed" || return
+  for at in cpu "$device"; do
+    rm -rf "${work:?}/$at"
+    limited 180 "$tool" train --device "$at" --data "$work/cohort" --task next_visit --epochs 3 --seed 1 --embedding-dim 64 --hidden-dim 128 \
+      --out "$work/$at" || fail "ragtime train --device $at failed" || return
+  done
+  detail=$(scripts/compare_histories.py "$work/cpu/history.json" "$work/$device/history.json") || fail "other than on the CPU: $detail"
+}
+
+stage_probe() {
+  [ -z "$rehearse" ] || skip "a rehearsal has no device" || return
+  limited 240 scripts/device_probe.sh || fail "scripts/device_probe.sh failed"
+}
+
+stage_benchmarks() {
+  local program failed='' programs=0
+  for program in "$build"/benchmarks/gpu/*_bench; do
+    [ -x "$program" ] || continue
+    programs=$((programs + 1))
+    limited 240 "$program" --benchmark_out="$results/$(basename "$program").json" --benchmark_out_format=json \
+      --benchmark_context="commit=$commit,driver=$driver,cuda=$cuda" || failed+=" $(basename "$program")"
+  done
+  [ $programs -gt 0 ] || skip "this version has no benchmarks/gpu" || return
+  detail="$programs programs"
+  [ -z "$failed" ] || fail "failed:$failed"
+}
+
+# --- one after the other
+
+plain() { tr -d '"\\\n' <<<"$1" | cut -c 1-300; }
+run_stage() {
+  local stage=$1 status=0 began=$SECONDS result=passed log=$build/stages/$1.log
+  detail=''
+  printf '%-12s ' "$stage"
+  "stage_$stage" >"$log" 2>&1 || status=$?
+  case $status in 0) ;; 77) result=skipped ;; *) result=failed ;; esac
+  printf '{"stage": "%s", "result": "%s", "seconds": %d, "key": "%s", "date": "%s", "detail": "%s"}\n' "$stage" $result \
+    $((SECONDS - began)) "$key" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$(plain "$detail")" >"$build/stages/$stage.json"
+  echo "$result${detail:+: $(plain "$detail")}"
+  [ $result != failed ] || { tail -n 25 "$log" | sed 's/^/    /'; echo "    (all of it: $log)"; }
+}
+
+# Every stage's last record for these sources, in one file.
+write_results() {
+  local stage records=''
+  for stage in "${stages[@]}"; do
+    is_current "$stage" && records+="${records:+,}"$'\n    '$(record_of "$stage")
+  done
+  printf '{\n  "gpu": "%s",\n  "driver": "%s",\n  "cuda": "%s",\n  "commit": "%s",\n  "date": "%s",\n  "command": "%s",\n  "stages": [%s\n  ]\n}\n' \
+    "$(plain "$gpu")" "$driver" "$cuda" "$commit" "$(date -u +%Y-%m-%dT%H:%M:%SZ)" "$(plain "$command")" "$records" >"$results/gpu_check.json"
+}
+
+print_table() {
+  local stage
+  printf '\n%-12s %-8s %s\n' stage result seconds
+  for stage in "${stages[@]}"; do
+    is_current "$stage" || continue
+    printf '%-12s %-8s %7s\n' "$stage" "$(record_of "$stage" | field result)" "$(record_of "$stage" | field seconds)"
+  done
+  echo "$results/gpu_check.json"
+}
+
+find_versions
+find_key
+if [ -n "$list" ]; then
+  for stage in "${stages[@]}"; do printf '%-12s %-5s %s\n' "$stage" "$(is_done "$stage" && echo "done")" "${about[$stage]}"; done
+  exit 0
+fi
+if [ -n "$rehearse" ]; then
+  gpu="none, a rehearsal" driver=none results=$build/results
+else
+  find_gpu || exit 2
+fi
+mkdir -p "$build/stages" "$results"
+echo "$gpu, driver $driver, CUDA $cuda, commit $commit"
+
+failures=0 again=''
+for stage in "${stages[@]}"; do
+  [ "$stage" = "$first" ] && again=yes
+  [ -z "$only" ] || [ "$stage" = "$only" ] || continue
+  if [ "$stage" != "$only" ] && [ -z "$again" ] && is_done "$stage"; then
+    printf '%-12s done before\n' "$stage"
+    continue
+  fi
+  run_stage "$stage"
+  [ "$(record_of "$stage" | field result)" != failed ] || failures=$((failures + 1))
+  # Without a build there is nothing that the others could run.
+  [ "$stage" != build ] || [ $failures -eq 0 ] || break
+done
+write_results
+print_table
+[ $failures -eq 0 ]
