@@ -113,7 +113,7 @@ void prepare_threads(Block& block, LaunchFibers& fibers, unsigned cluster) {
     thread.warp->lanes[rank % arch::warp_size] = &thread;
     thread.warp->alive |= 1u << rank % arch::warp_size;
     thread.fiber = fibers.next();
-    thread.fiber->name(who(thread).c_str());
+    if (detects_races()) thread.fiber->name(who(thread).c_str());  // for reports of races alone
     make_ready(thread);
   }
 }

@@ -1,9 +1,9 @@
-// cuda/runtime/gemm.hpp on the CPU: one f32 chain of multiply-adds an element, in the order of k.
+// cuda/runtime/gemm.hpp on the CPU: one f32 chain of sums an element, in the order of k.
 
 #include "cuda/runtime/gemm.hpp"
 
-#include <cmath>
 #include <cstring>
+#include <vector>
 
 #include "cuda/arch/arch.cuh"
 #include "cuda/element.hpp"
@@ -23,18 +23,27 @@ void multiply(const GemmDesc& desc, const GemmArgs& args) {
   const In* const a = static_cast<const In*>(args.a);
   const In* const b = static_cast<const In*>(args.b);
   Out* const c = static_cast<Out*>(args.c);
-  for (std::int64_t i = 0; i < args.m; ++i)
-    for (std::int64_t j = 0; j < desc.n; ++j) {
-      float sum = 0;
-      for (std::int64_t p = 0; p < args.k; ++p) {
-        const In left = desc.transpose_a ? a[p * desc.stride_a + i] : a[i * desc.stride_a + p];
-        const In right = desc.transpose_b ? b[j * desc.stride_b + p] : b[p * desc.stride_b + j];
-        sum = std::fma(arch::to_float(left), arch::to_float(right), sum);
-      }
+  const auto n = static_cast<std::size_t>(desc.n);
+  std::vector<float> right, sums;  // op(B) [k, n]; a row of C
+  right.reserve(static_cast<std::size_t>(args.k) * n);
+  for (std::int64_t p = 0; p < args.k; ++p)
+    for (std::int64_t j = 0; j < desc.n; ++j)
+      right.push_back(arch::to_float(desc.transpose_b ? b[j * desc.stride_b + p] : b[p * desc.stride_b + j]));
+  for (std::int64_t i = 0; i < args.m; ++i) {
+    sums.assign(n, 0);
+    for (std::int64_t p = 0; p < args.k; ++p) {
+      const float left =
+          arch::to_float(desc.transpose_a ? a[p * desc.stride_a + i] : a[i * desc.stride_a + p]);
+      const float* const row = right.data() + static_cast<std::size_t>(p) * n;
+      for (std::size_t j = 0; j < n; ++j) sums[j] += left * row[j];
+    }
+    for (std::size_t j = 0; j < n; ++j) {
+      float sum = sums[j];
       if (desc.bias) sum += arch::to_float(static_cast<const Out*>(args.bias)[j]);
-      Out& to = c[i * desc.stride_c + j];
+      Out& to = c[i * desc.stride_c + static_cast<std::int64_t>(j)];
       to = arch::from_float<Out>(args.accumulate ? arch::to_float(to) + sum : sum);
     }
+  }
 }
 
 }  // namespace
