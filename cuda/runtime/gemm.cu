@@ -16,40 +16,33 @@ namespace {
 constexpr std::size_t most_workspace = std::size_t{32} << 20;  // what cuBLAS itself takes on Hopper
 constexpr std::uintptr_t wide = 16;                            // bytes, alignment of the faster algorithms
 
-// The functions used, and the handle.
+// What is used of the library, under its own names, and the handle.
 struct Lt {
-  Lt() : library({"libcublasLt.so.13", "libcublasLt.so.12", "libcublasLt.so"}) {
-#define RAGTIME_FIND(member, name) library.find(member, #name)
-    RAGTIME_FIND(status_text, cublasLtGetStatusString);
-    RAGTIME_FIND(create, cublasLtCreate);
-    RAGTIME_FIND(init_layout, cublasLtMatrixLayoutInit_internal);
-    RAGTIME_FIND(init_operation, cublasLtMatmulDescInit_internal);
-    RAGTIME_FIND(set_operation, cublasLtMatmulDescSetAttribute);
-    RAGTIME_FIND(init_preference, cublasLtMatmulPreferenceInit_internal);
-    RAGTIME_FIND(set_preference, cublasLtMatmulPreferenceSetAttribute);
-    RAGTIME_FIND(heuristic, cublasLtMatmulAlgoGetHeuristic);
-    RAGTIME_FIND(algorithm_config, cublasLtMatmulAlgoConfigGetAttribute);
-    RAGTIME_FIND(multiply, cublasLtMatmul);
-#undef RAGTIME_FIND
-    check_lt(create(&handle), "cublasLtCreate");
+  const SharedLibrary library{"the cuda backend", {concat("libcublasLt.so.", CUBLAS_VER_MAJOR)}};
+
+#define RAGTIME_CUBLASLT(name) const decltype(&::name) name = library.find<decltype(&::name)>(#name)
+  RAGTIME_CUBLASLT(cublasLtGetStatusString);
+  RAGTIME_CUBLASLT(cublasLtCreate);
+  RAGTIME_CUBLASLT(cublasLtMatrixLayoutInit_internal);
+  RAGTIME_CUBLASLT(cublasLtMatmulDescInit_internal);
+  RAGTIME_CUBLASLT(cublasLtMatmulDescSetAttribute);
+  RAGTIME_CUBLASLT(cublasLtMatmulPreferenceInit_internal);
+  RAGTIME_CUBLASLT(cublasLtMatmulPreferenceSetAttribute);
+  RAGTIME_CUBLASLT(cublasLtMatmulAlgoGetHeuristic);
+  RAGTIME_CUBLASLT(cublasLtMatmulAlgoConfigGetAttribute);
+  RAGTIME_CUBLASLT(cublasLtMatmul);
+#undef RAGTIME_CUBLASLT
+
+  Lt() {
+    check_lt(cublasLtCreate(&handle), "cublasLtCreate");
   }
 
   void check_lt(cublasStatus_t status, const char* what) const {
-    check(status == CUBLAS_STATUS_SUCCESS, ErrorCode::device_error, what, " failed: ", status_text(status));
+    check(status == CUBLAS_STATUS_SUCCESS, ErrorCode::device_error, what,
+          " failed: ", cublasLtGetStatusString(status));
   }
 
-  SharedLibrary library;
   cublasLtHandle_t handle = nullptr;
-  decltype(cublasLtGetStatusString)* status_text = nullptr;
-  decltype(cublasLtCreate)* create = nullptr;
-  decltype(cublasLtMatrixLayoutInit_internal)* init_layout = nullptr;
-  decltype(cublasLtMatmulDescInit_internal)* init_operation = nullptr;
-  decltype(cublasLtMatmulDescSetAttribute)* set_operation = nullptr;
-  decltype(cublasLtMatmulPreferenceInit_internal)* init_preference = nullptr;
-  decltype(cublasLtMatmulPreferenceSetAttribute)* set_preference = nullptr;
-  decltype(cublasLtMatmulAlgoGetHeuristic)* heuristic = nullptr;
-  decltype(cublasLtMatmulAlgoConfigGetAttribute)* algorithm_config = nullptr;
-  decltype(cublasLtMatmul)* multiply = nullptr;
 };
 
 const Lt& lt() {
@@ -83,8 +76,9 @@ struct Gemm::State {
     Layouts layouts;
     const auto init = [](cublasLtMatrixLayoutOpaque_t& layout, DType dtype, std::int64_t rows,
                          std::int64_t columns, std::int64_t stride) {
-      lt().check_lt(lt().init_layout(&layout, sizeof layout, type_of(dtype), static_cast<std::uint64_t>(rows),
-                                     static_cast<std::uint64_t>(columns), stride),
+      lt().check_lt(lt().cublasLtMatrixLayoutInit_internal(&layout, sizeof layout, type_of(dtype),
+                                                           static_cast<std::uint64_t>(rows),
+                                                           static_cast<std::uint64_t>(columns), stride),
                     "cublasLtMatrixLayoutInit");
     };
     init(layouts.first, desc.ab, desc.transpose_b ? k : desc.n, desc.transpose_b ? desc.n : k, desc.stride_b);
@@ -96,11 +90,12 @@ struct Gemm::State {
   cublasLtMatmulDescOpaque_t operation(const void* bias) const {
     cublasLtMatmulDescOpaque_t operation;
     const bool tf32 = desc.ab == DType::f32 && desc.tf32;
-    lt().check_lt(lt().init_operation(&operation, sizeof operation,
-                                      tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F, CUDA_R_32F),
+    lt().check_lt(lt().cublasLtMatmulDescInit_internal(
+                      &operation, sizeof operation, tf32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F,
+                      CUDA_R_32F),
                   "cublasLtMatmulDescInit");
     const auto set = [&](cublasLtMatmulDescAttributes_t attribute, const auto& value) {
-      lt().check_lt(lt().set_operation(&operation, attribute, &value, sizeof value),
+      lt().check_lt(lt().cublasLtMatmulDescSetAttribute(&operation, attribute, &value, sizeof value),
                     "cublasLtMatmulDescSetAttribute");
     };
     const cublasOperation_t first = desc.transpose_b ? CUBLAS_OP_T : CUBLAS_OP_N;
@@ -119,9 +114,10 @@ struct Gemm::State {
     Layouts layout = layouts(std::max<std::int64_t>(desc.m, 1), std::max<std::int64_t>(desc.k, 1));
     cublasLtMatmulDescOpaque_t product = operation(nullptr);
     cublasLtMatmulPreferenceOpaque_t preference;
-    lt().check_lt(lt().init_preference(&preference, sizeof preference), "cublasLtMatmulPreferenceInit");
+    lt().check_lt(lt().cublasLtMatmulPreferenceInit_internal(&preference, sizeof preference),
+                  "cublasLtMatmulPreferenceInit");
     const auto set = [&](cublasLtMatmulPreferenceAttributes_t attribute, const auto& value) {
-      lt().check_lt(lt().set_preference(&preference, attribute, &value, sizeof value),
+      lt().check_lt(lt().cublasLtMatmulPreferenceSetAttribute(&preference, attribute, &value, sizeof value),
                     "cublasLtMatmulPreferenceSetAttribute");
     };
     // In place would add up in the order in which blocks arrive.
@@ -138,8 +134,9 @@ struct Gemm::State {
     constexpr int most = 16;
     cublasLtMatmulHeuristicResult_t results[most];
     int found = 0;
-    lt().check_lt(lt().heuristic(lt().handle, &product, &layout.first, &layout.second, &layout.result,
-                                 &layout.result, &preference, most, results, &found),
+    lt().check_lt(lt().cublasLtMatmulAlgoGetHeuristic(lt().handle, &product, &layout.first, &layout.second,
+                                                      &layout.result, &layout.result, &preference, most,
+                                                      results, &found),
                   "cublasLtMatmulAlgoGetHeuristic");
     for (int i = 0; i < found; ++i)
       if (results[i].state == CUBLAS_STATUS_SUCCESS && (desc.split_inner || !splits(results[i].algo)))
@@ -152,9 +149,9 @@ struct Gemm::State {
   static bool splits(const cublasLtMatmulAlgo_t& algorithm) {
     std::int32_t parts = 1;
     std::size_t written = 0;
-    lt().check_lt(
-        lt().algorithm_config(&algorithm, CUBLASLT_ALGO_CONFIG_SPLITK_NUM, &parts, sizeof parts, &written),
-        "cublasLtMatmulAlgoConfigGetAttribute");
+    lt().check_lt(lt().cublasLtMatmulAlgoConfigGetAttribute(&algorithm, CUBLASLT_ALGO_CONFIG_SPLITK_NUM,
+                                                            &parts, sizeof parts, &written),
+                  "cublasLtMatmulAlgoConfigGetAttribute");
     return parts > 1;
   }
 
@@ -193,9 +190,9 @@ void Gemm::run(const GemmArgs& args, Stream stream) const {
                                                                                 : state_->narrow_algorithm;
   const float one = 1, beta = args.accumulate ? 1.0f : 0.0f;
   lt().check_lt(
-      lt().multiply(lt().handle, &product, &one, args.b, &layout.first, args.a, &layout.second, &beta, args.c,
-                    &layout.result, args.c, &layout.result, &algorithm.algo, args.workspace,
-                    algorithm.workspaceSize, static_cast<cudaStream_t>(stream.handle)),
+      lt().cublasLtMatmul(lt().handle, &product, &one, args.b, &layout.first, args.a, &layout.second, &beta,
+                          args.c, &layout.result, args.c, &layout.result, &algorithm.algo, args.workspace,
+                          algorithm.workspaceSize, static_cast<cudaStream_t>(stream.handle)),
       "cublasLtMatmul");
 }
 

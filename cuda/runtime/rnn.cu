@@ -4,7 +4,6 @@
 
 #include <cuda_runtime_api.h>
 #include <cudnn.h>
-#include <dlfcn.h>
 
 #include <algorithm>
 #include <mutex>
@@ -12,37 +11,18 @@
 #include <type_traits>
 
 #include "cuda/runtime/device.hpp"
+#include "cuda/runtime/shared_library.hpp"
 #include "host/core/check.hpp"
 
 namespace ragtime::cuda {
 inline namespace RAGTIME_ARCH {
 namespace {
 
-void* open_library() {
-  const std::string name = concat("libcudnn.so.", CUDNN_MAJOR);
-  void* const library = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (library == nullptr) {
-    const char* const reason = dlerror();
-    fail(ErrorCode::unsupported, "the cudnn algorithm needs ", name,
-         ", which could not be loaded: ", reason == nullptr ? "no reason given" : reason,
-         "; install cuDNN or add its folder to LD_LIBRARY_PATH");
-  }
-  return library;
-}
-
-// What is used of the library, under its own names. It stays open for the life of the process.
+// What is used of the library, under its own names.
 struct Library {
-  void* const handle = open_library();
+  const SharedLibrary library{"the cudnn algorithm", {concat("libcudnn.so.", CUDNN_MAJOR)}};
 
-  template <class Function>
-  Function find(const char* name) const {
-    void* const symbol = dlsym(handle, name);
-    check(symbol != nullptr, ErrorCode::unsupported, "the libcudnn found has no ", name, ": expected cuDNN ",
-          CUDNN_MAJOR);
-    return reinterpret_cast<Function>(symbol);
-  }
-
-#define RAGTIME_CUDNN(name) const decltype(&::name) name = find<decltype(&::name)>(#name)
+#define RAGTIME_CUDNN(name) const decltype(&::name) name = library.find<decltype(&::name)>(#name)
   RAGTIME_CUDNN(cudnnCreate);
   RAGTIME_CUDNN(cudnnDestroy);
   RAGTIME_CUDNN(cudnnSetStream);

@@ -5,8 +5,8 @@
 
 #include <dlfcn.h>
 
-#include <initializer_list>
 #include <string>
+#include <vector>
 
 #include "host/core/check.hpp"
 
@@ -14,26 +14,30 @@ namespace ragtime::cuda {
 
 class SharedLibrary {
  public:
-  // The first of the names that opens. Throws Error(unsupported) with the loader's reason.
-  explicit SharedLibrary(std::initializer_list<const char*> names) {
-    std::string reasons;
-    for (const char* name : names) {
-      handle_ = dlopen(name, RTLD_NOW | RTLD_LOCAL);
+  // The first of the names that opens. Throws Error(unsupported) that says who needs it and why it did not.
+  SharedLibrary(const char* user, const std::vector<std::string>& names) : name_(names.front()) {
+    for (const std::string& name : names) {
+      handle_ = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL);
       if (handle_ != nullptr) return;
-      reasons += (reasons.empty() ? "" : "; ") + std::string(dlerror());
     }
-    fail(ErrorCode::unsupported, "a library of CUDA is missing: ", reasons);
+    const char* const reason = dlerror();
+    fail(ErrorCode::unsupported, user, " needs ", name_,
+         ", which could not be loaded: ", reason == nullptr ? "no reason given" : reason,
+         "; install it or add its folder to LD_LIBRARY_PATH");
   }
   SharedLibrary(const SharedLibrary&) = delete;
   SharedLibrary& operator=(const SharedLibrary&) = delete;
 
   template <class Function>
-  void find(Function*& function, const char* name) const {
-    function = reinterpret_cast<Function*>(dlsym(handle_, name));
-    check(function != nullptr, ErrorCode::unsupported, "a library of CUDA is too old: it has no ", name);
+  Function find(const char* function) const {
+    void* const symbol = dlsym(handle_, function);
+    check(symbol != nullptr, ErrorCode::unsupported, "the ", name_, " found has no ", function,
+          ": expected a later one");
+    return reinterpret_cast<Function>(symbol);
   }
 
  private:
+  std::string name_;
   void* handle_ = nullptr;  // never closed: its functions live as long as the process
 };
 
