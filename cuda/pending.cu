@@ -13,9 +13,6 @@ std::unique_ptr<LstmOperation> make_lstm(const LstmDesc& desc) {
   if (desc.algorithm == LstmAlgorithm::cudnn) return make_lstm_cudnn(desc);
   fail(ErrorCode::unsupported, "the cuda backend has no LSTM yet");
 }
-std::unique_ptr<MaskedLossOperation> make_masked_loss(const MaskedLossDesc&) {
-  fail(ErrorCode::unsupported, "the cuda backend has no losses yet");
-}
 
 }  // namespace RAGTIME_ARCH
 }  // namespace ragtime::cuda

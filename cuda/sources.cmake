@@ -9,5 +9,6 @@ set(RAGTIME_CUDA_SOURCES
   layout.cu
   linear.cu
   lstm_cudnn.cu
+  masked_loss.cu
   pending.cu)
 list(TRANSFORM RAGTIME_CUDA_SOURCES PREPEND ${CMAKE_CURRENT_LIST_DIR}/)

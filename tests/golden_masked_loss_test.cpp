@@ -88,6 +88,7 @@ void check_loss(const std::shared_ptr<Backend>& backend, const GoldenCase& golde
 }
 
 TEST_P(GoldenMaskedLoss, Double) {
+  RAGTIME_NEEDS_DOUBLE();
   for_each_golden("masked_loss", [&](const GoldenCase& golden) { check_loss<double>(backend, golden); });
 }
 TEST_P(GoldenMaskedLoss, Float) {

@@ -23,6 +23,7 @@ RAGTIME_TEST_ON_BACKENDS(MaskedLossGradient);
 // With none, that of the sum of all losses. Logits that are not read are NaN before and after a step, and
 // have a gradient of 0.
 TEST_P(MaskedLossGradient, IsThatOfFiniteDifferences) {
+  RAGTIME_NEEDS_DOUBLE();
   for_each_loss([&](const LossVariant& variant, LossLayout layout, Reduction reduction) {
     if (variant.outputs > 10) return;  // more of the same
     for (const bool weighted : {false, true}) {

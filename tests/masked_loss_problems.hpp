@@ -195,4 +195,12 @@ inline LossProblem loss_problem(const LossVariant& variant, LossLayout layout, R
   return problem;
 }
 
+// With its values rounded to T, so that the operation and its reference in double start from the same.
+template <class T>
+LossProblem rounded(LossProblem problem) {
+  for (auto* values : {&problem.logits, &problem.targets, &problem.pos_weight, &problem.class_weight})
+    *values = cast<double>(cast<T>(*values));
+  return problem;
+}
+
 }  // namespace ragtime::test
