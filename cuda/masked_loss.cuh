@@ -220,10 +220,11 @@ RAGTIME_DEVICE float weight_before_targets(const MaskedLossKernelArgs<T>& args, 
   if (args.kind == LossKind::survival) {
     const std::int32_t time = args.event_time[unit];
     if (time == -1) return masked_unit;
-    if (time < 0 || time >= extent.length(unit)) {
+    if (time < 0 || time >= extent.visit_offsets[unit + 1] - extent.visit_offsets[unit]) {
       report(args.status, Fault::bad_event_time, unit);
       return masked_unit;
     }
+    if (time >= extent.length(unit)) return masked_unit;  // beyond the capacity, which is reported as that
   }
   return weight;
 }

