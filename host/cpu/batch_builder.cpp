@@ -3,8 +3,8 @@
 
 #include <algorithm>
 
-#include "host/core/carve.hpp"
 #include "host/core/capacity.hpp"
+#include "host/core/carve.hpp"
 #include "host/cpu/cpu_operations.hpp"
 #include "host/cpu/parallel.hpp"
 #include "host/cpu/status_word.hpp"
