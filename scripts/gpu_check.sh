@@ -25,7 +25,7 @@ declare -A about=(
   [probe]="what the device gives: bandwidth, exchange, matrix rates, cuDNN"
   [benchmarks]="every program of benchmarks/gpu")
 # Quick ones that between them run every kind of kernel; the others take minutes under a sanitizer.
-sanitized="final_state_test batch_builder_test layout_test dropout_test adamw_test linear_test segment_pool_test lstm_step_test"
+sanitized="final_state_test batch_builder_test layout_test dropout_test adamw_optimizer_test linear_test segment_pool_test lstm_step_test"
 sanitized+=" masked_loss_test"
 
 command="scripts/gpu_check.sh $*"
