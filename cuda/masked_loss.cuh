@@ -179,7 +179,7 @@ RAGTIME_DEVICE void store_row(T* to, bool aligned, const float (&from)[W]) {
   }
 }
 
-// Calls visit(chunk, round, unit) with the units of all chunks in turn; a unit may be beyond the last. Then
+// Calls visit(unit) for the units of all chunks in turn, of which the last may be beyond the batch. Then
 // partials[chunk] is what the visits of the chunk returned, added up.
 template <bool Block, class Visit>
 RAGTIME_DEVICE void for_each_unit(LossTeam<Block> team, std::int64_t units, double* partials, Visit visit) {
