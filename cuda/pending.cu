@@ -6,9 +6,6 @@
 namespace ragtime::cuda {
 inline namespace RAGTIME_ARCH {
 
-std::unique_ptr<SegmentPoolOperation> make_segment_pool(const SegmentPoolDesc&) {
-  fail(ErrorCode::unsupported, "the cuda backend has no segment pooling yet");
-}
 std::unique_ptr<LstmOperation> make_lstm(const LstmDesc& desc) {
   if (desc.algorithm == LstmAlgorithm::cudnn) return make_lstm_cudnn(desc);
   fail(ErrorCode::unsupported, "the cuda backend has no LSTM yet");

@@ -10,5 +10,8 @@ set(RAGTIME_CUDA_SOURCES
   linear.cu
   lstm_cudnn.cu
   masked_loss.cu
-  pending.cu)
+  pending.cu
+  segment_pool.cu
+  segment_pool_attention.cu
+  segment_pool_backward.cu)
 list(TRANSFORM RAGTIME_CUDA_SOURCES PREPEND ${CMAKE_CURRENT_LIST_DIR}/)

@@ -89,6 +89,7 @@ void check_pool(const std::shared_ptr<Backend>& backend, const GoldenCase& golde
 }
 
 TEST_P(GoldenSegmentPool, Double) {
+  RAGTIME_NEEDS_DOUBLE();
   for_each_golden("segment_pool", [&](const GoldenCase& golden) { check_pool<double>(backend, golden); });
 }
 TEST_P(GoldenSegmentPool, Float) {

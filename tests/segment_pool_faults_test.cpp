@@ -72,13 +72,14 @@ class SegmentPoolFaults : public OnBackend {
 RAGTIME_TEST_ON_BACKENDS(SegmentPoolFaults);
 
 TEST_P(SegmentPoolFaults, ACodeOutsideTheVocabulary) {
-  for_each_pool(5, 9, [&](const PoolVariant& variant) {
+  for_each_pool_on(*backend, 5, 9, [&](const PoolVariant& variant) {
     if (variant.vocab_size == 0) return;
     // Items 2, 7 and 8 will be wrong; a segment is then one shorter, and one has nothing left.
     PoolProblem wrong = pool_problem(variant, {3, 4, 0, 2, 5});
     if (variant.weighted) std::fill(wrong.weights.begin(), wrong.weights.end(), 1.5);
     PoolProblem absent = wrong;
     absent.lengths = {2, 4, 0, 0, 5};
+    absent.more_items += 3;
     for (const std::int64_t item : {8, 7, 2}) {
       absent.codes.erase(absent.codes.begin() + item);
       if (variant.weighted) absent.weights.erase(absent.weights.begin() + item);
@@ -93,7 +94,7 @@ TEST_P(SegmentPoolFaults, ACodeOutsideTheVocabulary) {
 
 TEST_P(SegmentPoolFaults, AWeightThatIsNoWeight) {
   const double inf = std::numeric_limits<double>::infinity();
-  for_each_pool(5, 9, [&](const PoolVariant& variant) {
+  for_each_pool_on(*backend, 5, 9, [&](const PoolVariant& variant) {
     if (!variant.weighted) return;
     for (const double weight : {-1.0, -1e-30, inf, -inf, nan<double>}) {
       PoolProblem wrong = pool_problem(variant, {3, 4, 0, 1, 5});
@@ -216,6 +217,53 @@ TEST_P(SegmentPoolFaults, ABatchBeyondTheCapacity) {
   forward_refuses(
       rows, {"-1 segments"}, [&](Run& run) { run.forward.segments = negative.data(); },
       ErrorCode::out_of_range);
+}
+
+// There it is cut to what fits, and reported; what does not fit stays as it was.
+TEST_P(SegmentPoolFaults, ABatchBeyondTheCapacityOfADevice) {
+  if (backend->device() == DeviceType::cpu) GTEST_SKIP() << "the CPU refuses it";
+  for (const bool items : {false, true})
+    for_each_pool(5, 9, [&](const PoolVariant& variant) {
+      PoolProblem problem = pool_problem(variant, {3, 0, 2, 1});
+      if (variant.weighted) std::fill(problem.weights.begin(), problem.weights.end(), 1.5);
+      std::fill(problem.values.begin(), problem.values.end(), 0.0);
+      for (std::size_t i = 0; i < problem.values.size(); ++i)
+        problem.values[i] = static_cast<float>(std::sin(static_cast<double>(i)));
+      // What is left of it: 2 segments, or 2 items.
+      PoolProblem cut = problem;
+      cut.lengths = items ? std::vector<std::int32_t>{2, 0, 0, 0} : std::vector<std::int32_t>{3, 0};
+      const std::int64_t kept_items = items ? 2 : 3, kept_segments = items ? 4 : 2;
+      if (variant.vocab_size > 0) cut.codes.resize(kept_items);
+      if (variant.weighted) cut.weights.resize(kept_items);
+      if (variant.vocab_size == 0) cut.values.resize(kept_items * variant.width);
+      cut.d_out.resize(kept_segments * variant.width);
+      const auto expected = run_pool<float>(backend, cut);
+
+      Run run(backend, problem);
+      SegmentPoolDesc desc = Run::description(problem);
+      (items ? desc.items : desc.segments) = 2;
+      run.plan = SegmentPoolPlan(backend, desc);
+      run.workspace = poisoned_workspace(backend, run.plan.workspace_bytes());
+      run.reserve = poisoned_workspace(backend, run.plan.reserve_bytes());
+      run.forward.workspace = run.backward.workspace = run.workspace.data();
+      run.forward.reserve = run.reserve.data();
+      run.backward.reserve = run.reserve.data();
+      const auto before = run.outputs();
+      run.plan.forward(run.forward);
+      run.plan.backward(run.backward);
+      EXPECT_EQ(word_of(run.status), fault_word(Fault::beyond_capacity, items ? 6 : 4));
+      const auto fits = [&](const std::vector<float>& actual, const std::vector<float>& kept,
+                            const std::vector<float>& untouched) {
+        const auto size = static_cast<std::int64_t>(kept.size());
+        EXPECT_TRUE(close(std::vector<float>(actual.begin(), actual.begin() + size), kept, tolerance<float>,
+                          variant.width));
+        EXPECT_TRUE(same_bits(std::vector<float>(actual.begin() + size, actual.end()),
+                              std::vector<float>(untouched.begin() + size, untouched.end())));
+      };
+      const auto actual = run.outputs();
+      fits(actual.out, expected.out, before.out);
+      fits(actual.d_values, expected.d_values, before.d_values);
+    });
 }
 
 }  // namespace

@@ -21,13 +21,15 @@ struct PoolVariant {
   bool weighted = false;
   std::int64_t width = 5, attention_width = 3;
   std::int64_t padding_idx = -1;
+  bool atomic_gradients = false;
 
   bool attends() const { return mode == PoolMode::attention; }
 };
 
 inline std::string describe(const PoolVariant& variant) {
   return std::string(name_of(variant.mode)) + (variant.vocab_size > 0 ? " of codes" : " of rows") +
-         (variant.weighted ? ", weighted" : "") + ", width " + std::to_string(variant.width);
+         (variant.weighted ? ", weighted" : "") + (variant.atomic_gradients ? ", atomic" : "") + ", width " +
+         std::to_string(variant.width);
 }
 
 // check(variant): every mode, of codes and of rows, with and without weights.
@@ -46,12 +48,24 @@ void for_each_pool(std::int64_t width, std::int64_t vocab_size, Check&& check) {
       }
 }
 
+// On the CPU as above; elsewhere, where a run takes long, every other one: each mode of codes and of rows
+// once, with or without weights.
+template <class Check>
+void for_each_pool_on(const Backend& backend, std::int64_t width, std::int64_t vocab_size, Check&& check) {
+  for_each_pool(width, vocab_size, [&](const PoolVariant& variant) {
+    const int number = static_cast<int>(variant.mode) + (variant.vocab_size > 0) + variant.weighted;
+    if (backend.device() == DeviceType::cpu || number % 2 == 0) check(variant);
+  });
+}
+
 struct PoolProblem {
   PoolVariant variant;
   std::vector<std::int32_t> lengths, codes;
   std::vector<double> values, weights;  // table [V, E] or rows [M, E]; [M] or empty
   std::vector<double> w1, b1, w2, b2;   // attention
   std::vector<double> d_out;            // [S, E]
+  // What the plan has room for beyond these.
+  std::int64_t more_segments = 2, more_items = 5;
 
   std::int64_t segments() const { return static_cast<std::int64_t>(lengths.size()); }
   std::int64_t items() const { return std::accumulate(lengths.begin(), lengths.end(), std::int64_t{0}); }
@@ -106,6 +120,14 @@ inline PoolProblem pool_problem(const PoolVariant& variant, const std::vector<st
   }
   problem.d_out = draw(problem.segments() * width);
   hide_unused_values(problem);
+  return problem;
+}
+
+// With numbers that T holds.
+template <class T>
+PoolProblem rounded(PoolProblem problem) {
+  for (auto* numbers : {&problem.values, &problem.w1, &problem.b1, &problem.w2, &problem.b2, &problem.d_out})
+    *numbers = cast<double>(cast<T>(*numbers));
   return problem;
 }
 
@@ -213,25 +235,24 @@ void expect_same_bits(const PoolOutputs<T>& a, const PoolOutputs<T>& b) {
 // All memory of a run, with room for more than the problem has; the arguments may be changed before it.
 template <class T>
 struct PoolRun {
-  static constexpr std::int64_t more_segments = 2, more_items = 5;
-
   static SegmentPoolDesc description(const PoolProblem& problem) {
     SegmentPoolDesc desc;
     desc.dtype = dtype_of<T>;
     desc.mode = problem.variant.mode;
     desc.width = problem.variant.width;
-    desc.segments = problem.segments() + more_segments;
-    desc.items = problem.items() + more_items;
+    desc.segments = problem.segments() + problem.more_segments;
+    desc.items = problem.items() + problem.more_items;
     desc.vocab_size = problem.variant.vocab_size;
     desc.padding_idx = problem.variant.padding_idx;
     desc.attention_width = problem.variant.attends() ? problem.variant.attention_width : 0;
     desc.weighted = problem.variant.weighted;
+    desc.atomic_gradients = problem.variant.atomic_gradients;
     return desc;
   }
   static std::vector<std::int32_t> offsets_of(const PoolProblem& problem) {
     std::vector<std::int32_t> offsets = {0};
     for (const std::int32_t length : problem.lengths) offsets.push_back(offsets.back() + length);
-    offsets.insert(offsets.end(), more_segments, INT32_MAX);
+    offsets.insert(offsets.end(), static_cast<std::size_t>(problem.more_segments), INT32_MAX);
     return offsets;
   }
   template <class V>
@@ -246,6 +267,8 @@ struct PoolRun {
   PoolRun(const std::shared_ptr<Backend>& device, const PoolProblem& problem, double preset = nan<double>)
       : backend(device),
         width(problem.variant.width),
+        more_segments(problem.more_segments),
+        more_items(problem.more_items),
         tail_rows(problem.variant.vocab_size > 0 ? 0 : more_items),
         plan(device, description(problem)),
         segments(device, {static_cast<std::int32_t>(problem.segments())}),
@@ -311,7 +334,7 @@ struct PoolRun {
   }
 
   std::shared_ptr<Backend> backend;
-  std::int64_t width, tail_rows;
+  std::int64_t width, more_segments, more_items, tail_rows;
   SegmentPoolPlan plan;
   DeviceArray<std::int32_t> segments, offsets, codes;
   DeviceArray<float> weights;

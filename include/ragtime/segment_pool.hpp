@@ -93,7 +93,8 @@ class SegmentPoolPlan {
   std::size_t workspace_bytes() const;  // enough for forward and for backward
   std::size_t reserve_bytes() const;
   // Both throw Error(invalid_argument) when a pointer that is needed is null, on the CPU also
-  // Error(out_of_range) on more segments or items than the plan has room for.
+  // Error(out_of_range) on more segments or items than the plan has room for; elsewhere forward reports
+  // that to its status word, and both go by what there is room for.
   void forward(const SegmentPoolForward& args, Stream stream = {}) const;
   void backward(const SegmentPoolBackward& args, Stream stream = {}) const;
 
