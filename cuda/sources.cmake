@@ -8,10 +8,16 @@ set(RAGTIME_CUDA_SOURCES
   final_state.cu
   layout.cu
   linear.cu
+  lstm.cu
+  lstm_backward.cu
   lstm_cudnn.cu
+  lstm_forward.cu
   masked_loss.cu
-  pending.cu
   segment_pool.cu
   segment_pool_attention.cu
   segment_pool_backward.cu)
+  lstm.cu
+  lstm_backward.cu
+  lstm_forward.cu
+  pending.cu)
 list(TRANSFORM RAGTIME_CUDA_SOURCES PREPEND ${CMAKE_CURRENT_LIST_DIR}/)

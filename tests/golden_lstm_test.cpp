@@ -211,12 +211,14 @@ void check_step(const std::shared_ptr<Backend>& backend, const GoldenCase& golde
 }
 
 TEST_P(GoldenLstm, Double) {
+  RAGTIME_NEEDS_DOUBLE();
   for_each_golden("lstm", [&](const GoldenCase& golden) { check_lstm<double>(backend, golden); });
 }
 TEST_P(GoldenLstm, Float) {
   for_each_golden("lstm", [&](const GoldenCase& golden) { check_lstm<float>(backend, golden); });
 }
 TEST_P(GoldenLstm, StepDouble) {
+  RAGTIME_NEEDS_DOUBLE();
   for_each_golden("lstm_step", [&](const GoldenCase& golden) { check_step<double>(backend, golden); });
 }
 TEST_P(GoldenLstm, StepFloat) {

@@ -1,5 +1,6 @@
 // LSTM backward: the gradient of every input (x, h0, c0, both weights, both biases, the projection) against
-// finite differences of the formula in double, from dL/d of every output, with and without dropout.
+// finite differences of the formula in double, from dL/d of every output, with and without dropout. Those are
+// taken of the CPU backend in double; every backend's narrower types are held against it.
 
 #include <gtest/gtest.h>
 
@@ -9,6 +10,15 @@ namespace ragtime::test {
 namespace {
 
 constexpr double share = 1e-8;  // finite differences are good to this
+
+// What a gradient in T may be off, as a share of the largest. 16 bits round h, the gates and their gradient
+// at every step, so every factor of a sum is off by half a unit; f16 and bf16 have 3 bits between them.
+template <class T>
+constexpr double gradient_tolerance = tolerance<T>;
+template <>
+constexpr double gradient_tolerance<bf16> = 4 * tolerance<bf16>;
+template <>
+constexpr double gradient_tolerance<f16> = 4 * tolerance<f16>;
 
 double dot(const Values& a, const Values& b) {
   double sum = 0;
@@ -40,7 +50,9 @@ class LstmGradient : public OnBackend {
   // Element by element.
   void expect_as_differences(LstmProblem problem, const LstmLoss& loss) {
     const bool states = !problem.h0.empty();
-    const auto outputs = run_lstm<double>(backend, problem, &loss);
+    const auto outputs = run_lstm<double>(exact_backend, problem, &loss);
+    expect_narrow_as_double(problem, loss, outputs);
+    if (!computes_in<double>()) return;
     if (!states) {  // d_h0 and d_c0 are there all the same: those at zero
       problem.h0.resize(outputs.d_h0.size());
       problem.c0.resize(outputs.d_c0.size());
@@ -49,12 +61,13 @@ class LstmGradient : public OnBackend {
       const auto expected = finite_differences(input, [&] { return value_of(problem, loss); });
       EXPECT_TRUE(close(gradient, expected, share)) << name;
     });
-    expect_float_as_double(problem, loss, outputs);
   }
 
   // Along one random direction an input: for problems too large to do element by element.
   void expect_as_directional_differences(LstmProblem problem, const LstmLoss& loss) {
-    const auto outputs = run_lstm<double>(backend, problem, &loss);
+    const auto outputs = run_lstm<double>(exact_backend, problem, &loss);
+    expect_narrow_as_double(problem, loss, outputs);
+    if (!computes_in<double>()) return;
     Numbers numbers(9);
     for_each_input(problem, outputs, [&](const std::string& name, Values& input, const Values& gradient) {
       const Values direction = random_values(numbers, static_cast<std::int64_t>(input.size())), kept = input;
@@ -70,17 +83,50 @@ class LstmGradient : public OnBackend {
       const double scale = std::sqrt(dot(gradient, gradient) * dot(direction, direction));
       EXPECT_NEAR(dot(gradient, direction), slope[0], 1e-8 * scale + 1e-12) << name;
     });
-    expect_float_as_double(problem, loss, outputs);
   }
 
-  void expect_float_as_double(LstmProblem& problem, const LstmLoss& loss, const LstmOutputs<double>& exact) {
-    const auto rounded = run_lstm<float>(backend, problem, &loss);
-    EXPECT_TRUE(close(rounded.d_x, exact.d_x, tolerance<float>));
-    EXPECT_TRUE(close(rounded.d_h0, exact.d_h0, tolerance<float>));
-    EXPECT_TRUE(close(rounded.d_c0, exact.d_c0, tolerance<float>));
-    for (std::size_t i = 0; i < exact.gradients.size(); ++i)
-      EXPECT_TRUE(close(rounded.gradients[i], exact.gradients[i], tolerance<float>)) << "weight " << i;
+  void expect_narrow_as_double(const LstmProblem& problem, const LstmLoss& loss,
+                               const LstmOutputs<double>& exact) {
+    expect_as_double<float>(problem, loss, exact);
+    expect_as_double<bf16>(problem, loss, exact);
+    expect_as_double<f16>(problem, loss, exact);
   }
+  template <class T>
+  void expect_as_double(const LstmProblem& problem, const LstmLoss& loss, const LstmOutputs<double>& exact) {
+    if (!computes_in<T>()) return;
+    for (const bool save_gates : {true, false}) {
+      SCOPED_TRACE(name_of(dtype_of<T>) + std::string(save_gates ? "" : ", gates computed again"));
+      LstmOptions options;
+      options.save_gates = save_gates;
+      const auto rounded = run_lstm<T>(backend, problem, &loss, options);
+      EXPECT_TRUE(close(rounded.d_x, exact.d_x, gradient_tolerance<T>));
+      EXPECT_TRUE(close(rounded.d_h0, exact.d_h0, gradient_tolerance<T>));
+      EXPECT_TRUE(close(rounded.d_c0, exact.d_c0, gradient_tolerance<T>));
+      for (std::size_t i = 0; i < exact.gradients.size(); ++i)
+        EXPECT_TRUE(close(rounded.gradients[i], exact.gradients[i], gradient_tolerance<T>)) << "weight " << i;
+    }
+  }
+
+  template <class T>
+  void expect_addition() {
+    if (!computes_in<T>()) return;
+    const LstmProblem problem = lstm_problem({.layers = 2, .directions = 2, .projection = 2}, {2, 0, 3});
+    const LstmLoss loss = lstm_loss(problem);
+    LstmOptions options;
+    options.presets = {1, -20, 300, 0.5, 7};
+    const auto added = run_lstm<T>(backend, problem, &loss, options);
+    const auto alone = run_lstm<T>(backend, problem, &loss);
+    for (std::size_t i = 0; i < alone.gradients.size(); ++i) {
+      Values expected = cast<double>(alone.gradients[i]);
+      for (double& value : expected) value += options.presets[i % 5];
+      EXPECT_TRUE(close(added.gradients[i], expected, tolerance<T>)) << "weight " << i;
+    }
+    EXPECT_TRUE(same_bits(added.d_x, alone.d_x));  // what is no weight's is overwritten
+    EXPECT_TRUE(same_bits(added.d_h0, alone.d_h0));
+    EXPECT_TRUE(same_bits(added.d_c0, alone.d_c0));
+  }
+
+  const std::shared_ptr<Backend> exact_backend = make_backend("cpu");
 };
 RAGTIME_TEST_ON_BACKENDS(LstmGradient);
 
@@ -151,20 +197,10 @@ TEST_P(LstmGradient, FromEachOutputAlone) {
 }
 
 TEST_P(LstmGradient, AddsToWhatIsThereWhenAsked) {
-  const LstmProblem problem = lstm_problem({.layers = 2, .directions = 2, .projection = 2}, {2, 0, 3});
-  const LstmLoss loss = lstm_loss(problem);
-  LstmOptions options;
-  options.presets = {1, -20, 300, 0.5, 7};
-  const auto added = run_lstm<double>(backend, problem, &loss, options);
-  const auto alone = run_lstm<double>(backend, problem, &loss);
-  for (std::size_t i = 0; i < alone.gradients.size(); ++i) {
-    Values expected = alone.gradients[i];
-    for (double& value : expected) value += options.presets[i % 5];
-    EXPECT_TRUE(close(added.gradients[i], expected, tolerance<double>)) << "weight " << i;
-  }
-  EXPECT_TRUE(same_bits(added.d_x, alone.d_x));  // what is no weight's is overwritten
-  EXPECT_TRUE(same_bits(added.d_h0, alone.d_h0));
-  EXPECT_TRUE(same_bits(added.d_c0, alone.d_c0));
+  expect_addition<float>();
+  expect_addition<double>();
+  expect_addition<bf16>();
+  expect_addition<f16>();
 }
 
 // Leaving one gradient out changes no other, and what is left out stays as it was.
@@ -200,20 +236,32 @@ TEST_P(LstmGradient, WhatIsNotAskedForIsNotComputed) {
                 [&](Outputs& expected, const Outputs& kept) { expected.gradients[i] = kept.gradients[i]; });
 }
 
+TEST_P(LstmGradient, TheReserveNeedNotHoldTheGates) {
+  const LstmProblem problem = lstm_problem({.hidden = 16}, {40, 60});
+  LstmOptions options;
+  const LstmRun<float> whole(backend, problem, {}, options);
+  options.save_gates = false;
+  const LstmRun<float> lean(backend, problem, {}, options);
+  if (backend->device() == DeviceType::cpu)
+    EXPECT_EQ(lean.plan.reserve_bytes(), whole.plan.reserve_bytes());
+  else
+    EXPECT_EQ(lean.plan.reserve_bytes() * 5, whole.plan.reserve_bytes());  // c of c and i, f, g, o
+}
+
 TEST_P(LstmGradient, WithoutRowsWeightsGetZeroAndStatesWhatCameIn) {
   for (const std::vector<std::int32_t>& lengths : {std::vector<std::int32_t>{}, {0, 0}}) {
     const LstmProblem problem = lstm_problem({.layers = 2, .directions = 2, .projection = 2}, lengths);
     LstmLoss loss = lstm_loss(problem);
     loss.d_final_state.clear();
-    const auto outputs = run_lstm<double>(backend, problem, &loss);
-    EXPECT_EQ(outputs.d_h0, loss.d_h_n);
-    EXPECT_EQ(outputs.d_c0, loss.d_c_n);
+    const auto outputs = run_lstm<float>(backend, problem, &loss);
+    EXPECT_EQ(cast<double>(outputs.d_h0), loss.d_h_n);
+    EXPECT_EQ(cast<double>(outputs.d_c0), loss.d_c_n);
     for (const auto& gradient : outputs.gradients)
-      for (const double value : gradient) EXPECT_EQ(value, 0);
+      for (const float value : gradient) EXPECT_EQ(value, 0);
     LstmOptions options;
     options.presets = {3};
-    for (const auto& gradient : run_lstm<double>(backend, problem, &loss, options).gradients)
-      for (const double value : gradient) EXPECT_EQ(value, 3);
+    for (const auto& gradient : run_lstm<float>(backend, problem, &loss, options).gradients)
+      for (const float value : gradient) EXPECT_EQ(value, 3);
   }
 }
 

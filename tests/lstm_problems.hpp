@@ -70,6 +70,17 @@ inline LstmProblem lstm_problem(const LstmShape& shape, const std::vector<std::i
   return problem;
 }
 
+// The problem as storage in T holds it, and rounded wherever an implementation would store.
+template <class T>
+LstmProblem stored_in(LstmProblem problem) {
+  const auto round = [](Values& values) { values = cast<double>(cast<T>(values)); };
+  for (auto* values : {&problem.x, &problem.h0, &problem.c0}) round(*values);
+  for (auto& slot : problem.weights)
+    for (Values& values : slot) round(values);
+  problem.stored = [](double value) { return static_cast<double>(static_cast<T>(value)); };
+  return problem;
+}
+
 // dL/d of what forward gives; empty ones are not passed.
 struct LstmLoss {
   Values d_y, d_h_n, d_c_n, d_final_state;

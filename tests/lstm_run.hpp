@@ -60,6 +60,7 @@ class Guarded {
 struct LstmOptions {
   bool training = true;
   LstmAlgorithm algorithm = LstmAlgorithm::automatic;
+  bool save_gates = true;
   Capacity slack;               // of the plan, beyond the batch
   std::vector<double> presets;  // one a weight gradient in turn: what it holds before it is added to
   std::uint8_t memory = 0xFF;   // workspace and reserve hold this in every byte
@@ -188,6 +189,7 @@ struct LstmRun {
     LstmDesc desc = description(problem, dtype_of<T>, capacity);
     desc.training = options.training;
     desc.algorithm = options.algorithm;
+    desc.save_gates = options.save_gates;
     return desc;
   }
 

@@ -174,6 +174,41 @@ testing::AssertionResult close(const std::vector<A>& actual, const std::vector<B
   return testing::AssertionSuccess();
 }
 
+// Holds a result in narrow storage T against `naive`, what double arithmetic gives that rounds to T wherever
+// it stores: the largest and the root-mean-square error, both against `exact`, are at most twice as large,
+// and a unit in the last place of the largest value.
+template <class T>
+testing::AssertionResult as_good_as_naive(const std::vector<T>& actual, const std::vector<double>& naive,
+                                          const std::vector<double>& exact, std::int64_t width = 1) {
+  if (actual.size() != exact.size() || naive.size() != exact.size())
+    return testing::AssertionFailure() << actual.size() << " elements, expected " << exact.size();
+  double scale = 0, largest = 0, naive_largest = 0, squares = 0, naive_squares = 0;
+  for (const double value : exact) scale = std::max(scale, std::abs(value));
+  for (std::size_t i = 0; i < exact.size(); ++i) {
+    const double error = static_cast<double>(actual[i]) - exact[i], own = naive[i] - exact[i];
+    largest = std::max(largest, std::abs(error));
+    naive_largest = std::max(naive_largest, std::abs(own));
+    squares += error * error;
+    naive_squares += own * own;
+  }
+  const double count = static_cast<double>(std::max<std::size_t>(exact.size(), 1));
+  const double rms = std::sqrt(squares / count), naive_rms = std::sqrt(naive_squares / count);
+  const double unit = scale == 0 ? 0 : std::ldexp(1.0, std::ilogb(scale) - T::mantissa_bits);
+  for (std::size_t i = 0; i < exact.size(); ++i) {
+    const double error = std::abs(static_cast<double>(actual[i]) - exact[i]);
+    const auto index = static_cast<std::int64_t>(i);
+    if (!(error <= 2 * naive_largest + unit))  // so for NaN
+      return testing::AssertionFailure()
+             << "element (" << index / width << ", " << index % width << ") is "
+             << static_cast<double>(actual[i]) << ", exactly " << exact[i] << ": off by " << error
+             << ", the naive implementation by at most " << naive_largest << " and a unit is " << unit;
+  }
+  if (!(rms <= 2 * naive_rms + unit))
+    return testing::AssertionFailure()
+           << "off by " << rms << " (rms), the naive implementation by " << naive_rms;
+  return testing::AssertionSuccess();
+}
+
 template <class T>
 testing::AssertionResult same_bits(const std::vector<T>& a, const std::vector<T>& b) {
   if (a.size() != b.size())

@@ -1,7 +1,9 @@
 #pragma once
 
 // One step of a unidirectional LSTM stack for B patients, h and c carried by the caller: streaming inference,
-// one new visit at a time. The same bits as the whole sequence at once would give.
+// one new visit at a time. The same values as the whole sequence at once would give: on the CPU the same
+// bits; on CUDA up to the order of the products' sums, which follows the capacity of the plan, and, in 16
+// bits, up to c, which is rounded between the steps.
 
 #include <memory>
 

@@ -25,6 +25,10 @@ struct LstmProblem {
   // [L*D] of weight_ih, weight_hh, bias_ih, bias_hh, weight_hr; empty where the problem has none
   std::vector<std::array<Values, 5>> weights;
 
+  // Where an implementation with narrow storage rounds: every visit's h, and so y and c_seq's and the last
+  // states; null: nowhere. x, weights and given states are up to whoever makes the problem.
+  double (*stored)(double) = nullptr;
+
   double dropout = 0;  // between layers
   std::uint64_t seed = 0, step = 0;
   std::uint32_t site = 0;
@@ -48,6 +52,10 @@ inline double sigmoid(double z) {
   return 1 / (1 + std::exp(-z));
 }
 
+inline double stored(const LstmProblem& problem, double value) {
+  return problem.stored == nullptr ? value : problem.stored(value);
+}
+
 // One visit: h [P] and c [H] become those after it.
 inline void lstm_visit(const LstmProblem& problem, const std::array<Values, 5>& weights, std::int64_t input,
                        const double* x, double* h, double* c) {
@@ -68,7 +76,8 @@ inline void lstm_visit(const LstmProblem& problem, const std::array<Values, 5>& 
   for (std::int64_t p = 0; p < width; ++p) {
     h[p] = problem.projection > 0 ? 0 : out[p];
     for (std::int64_t j = 0; problem.projection > 0 && j < hidden; ++j)
-      h[p] += weight_hr[p * hidden + j] * out[j];
+      h[p] += weight_hr[p * hidden + j] * stored(problem, out[j]);
+    h[p] = stored(problem, h[p]);
   }
 }
 
@@ -107,10 +116,10 @@ inline LstmResult lstm(const LstmProblem& problem) {
           for (std::int64_t p = 0; p < width; ++p)
             result.y[(row * directions + direction) * width + p] = h[p];
           for (std::int64_t j = 0; j < hidden; ++j)
-            result.c_seq[(row * directions + direction) * hidden + j] = c[j];
+            result.c_seq[(row * directions + direction) * hidden + j] = stored(problem, c[j]);
         }
         result.h_n.insert(result.h_n.end(), h.begin(), h.end());
-        result.c_n.insert(result.c_n.end(), c.begin(), c.end());
+        for (const double value : c) result.c_n.push_back(stored(problem, value));
         for (std::int64_t p = 0; p < width; ++p)
           result.final_state[(b * directions + direction) * width + p] = h[p];
       }
@@ -119,7 +128,8 @@ inline LstmResult lstm(const LstmProblem& problem) {
     std::int64_t first = 0;
     for (std::int64_t b = 0; b < sequences; first += problem.lengths[b], ++b)
       for (std::int64_t e = 0; e < problem.lengths[b] * directions * width; ++e)
-        x[first * directions * width + e] *= dropout_factor(problem, layer, b, e);
+        x[first * directions * width + e] =
+            stored(problem, x[first * directions * width + e] * dropout_factor(problem, layer, b, e));
   }
   return result;
 }
