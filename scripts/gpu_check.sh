@@ -116,11 +116,12 @@ stage_memcheck() { sanitize memcheck --report-api-errors no; }
 stage_racecheck() { sanitize racecheck; }
 # A machine that does not let the sanitizer near its device shows in that not one program gets to a summary.
 sanitize() {
-  local program name status left clean='' bad='' cut='' log=$build/stages/sanitizer.log until=$((SECONDS + 100))
+  local program name status left there clean='' bad='' cut='' absent='' log=$build/stages/sanitizer.log until=$((SECONDS + 100))
   command -v compute-sanitizer >/dev/null || skip "there is no compute-sanitizer" || return
-  for program in $(test_programs); do
-    name=$(basename "$program")
-    [ -n "$tests" ] || [[ " $sanitized " == *" $name "* ]] || continue
+  there=$(test_programs)
+  for name in ${tests:-$sanitized}; do
+    program=$build/tests/$name
+    grep -qxF "$program" <<<"$there" || { absent+=" $name"; continue; }
     left=$((until - SECONDS))
     [ $left -gt 0 ] || { cut+=" $name"; continue; }
     status=0
@@ -133,9 +134,9 @@ sanitize() {
     elif [ $status -ne 0 ]; then bad+=" $name"
     else clean+=" $name"; fi
   done
-  detail="clean:${clean:- none}${cut:+; not to the end, for time:$cut}"
+  detail="clean:${clean:- none}${cut:+; not to the end, for time:$cut}${absent:+; not on $backend:$absent}"
   [ -z "$bad" ] || fail "failed:$bad; $detail" || return
-  [ -n "$clean" ] || fail "no test got to its end${cut:+, for time:$cut}"
+  [ -n "$clean" ] || fail "no test got to its end; $detail"
 }
 
 stage_graph() {
