@@ -42,6 +42,7 @@ void LstmCuda<T>::make_products() {
     sizes.stride_c = sizes.n;
     sizes.ab = desc_.dtype;
     sizes.tf32 = desc_.tf32;
+    sizes.split_inner = sizes.transpose_a;  // gradients of weights, sums over all rows
     product.emplace(sizes);
     gemm_bytes_ = std::max(gemm_bytes_, product->workspace_bytes());
   };

@@ -36,7 +36,8 @@ SegmentPoolCuda<T>::SegmentPoolCuda(const SegmentPoolDesc& desc)
                .stride_c = width,
                .ab = desc.dtype,
                .c = desc.dtype,
-               .tf32 = desc.tf32};
+               .tf32 = desc.tf32,
+               .split_inner = true};
     w1_product_.emplace(product);
     product = {.m = slots,
                .n = width,
