@@ -1,0 +1,267 @@
+// The LSTM layer: ragtime on ragged rows, and cuDNN called directly, on packed rows and on padded ones with
+// every algorithm it has, "not supported" where it says so. Padded with lengths, and full, as if every
+// sequence were as long as the longest, which some algorithms insist on.
+
+#include "benchmarks/gpu/lstm_setup.hpp"
+
+#ifdef RAGTIME_BENCHMARKS_CUDA
+#include "benchmarks/gpu/cudnn_peer.hpp"
+#endif
+
+namespace ragtime::benchmarks {
+namespace {
+
+using DeviceWeights = LstmStack<Tensor, LstmWeights>;
+using DeviceGradients = LstmStack<Tensor, LstmGradients>;
+
+DeviceWeights upload_weights(const std::shared_ptr<Backend>& backend, const LstmSetup& setup) {
+  DeviceWeights weights;
+  for (const auto& array : setup.weights().arrays)
+    weights.arrays.emplace_back(backend, array, setup.precision().dtype);
+  return weights;
+}
+
+class RagtimeLstm final : public Work {
+ public:
+  RagtimeLstm(const std::shared_ptr<Backend>& backend, std::shared_ptr<const LstmSetup> setup,
+              LstmAlgorithm algorithm, bool backward)
+      : setup_(std::move(setup)),
+        backward_(backward),
+        batch_(backend),
+        plan_(backend, describe(*setup_, algorithm, backward)),
+        weights_(upload_weights(backend, *setup_)),
+        weight_pointers_(weights_.pointers()),
+        x_(backend, setup_->x(), setup_->precision().dtype),
+        y_(backend, static_cast<std::int64_t>(setup_->d_y().size()), setup_->precision().dtype),
+        workspace_(backend, plan_.workspace_bytes()),
+        reserve_(backend, plan_.reserve_bytes()) {
+    const DType dtype = setup_->precision().dtype;
+    batch_.load(setup_->layout());
+    backend->synchronize();
+    forward_args_.batch = batch_.view();
+    forward_args_.x = x_.data();
+    forward_args_.weights = weight_pointers_.data();
+    forward_args_.y = y_.data();
+    forward_args_.workspace = workspace_.data();
+    forward_args_.reserve = reserve_.data();
+    if (!backward) return;
+    d_y_ = Tensor(backend, setup_->d_y(), dtype);
+    d_x_ = Tensor(backend, x_.count(), dtype);
+    for (const Tensor& weight : weights_.arrays)
+      gradients_.arrays.emplace_back(backend, weight.count(), dtype);
+    gradient_pointers_ = gradients_.pointers();
+    backward_args_.batch = batch_.view();
+    backward_args_.x = x_.data();
+    backward_args_.weights = weight_pointers_.data();
+    backward_args_.y = y_.data();
+    backward_args_.d_y = d_y_.data();
+    backward_args_.d_x = d_x_.data();
+    backward_args_.gradients = gradient_pointers_.data();
+    backward_args_.workspace = workspace_.data();
+    backward_args_.reserve = reserve_.data();
+  }
+
+  void run(Stream stream) override {
+    plan_.forward(forward_args_, stream);
+    if (backward_) plan_.backward(backward_args_, stream);
+  }
+  void clear() override {
+    y_.clear();
+    if (backward_) d_x_.clear();
+  }
+  void verify() override { setup_->verify(y_.host(), backward_ ? d_x_.host() : std::vector<float>()); }
+  std::size_t bytes() const override {
+    const std::size_t weights =
+        static_cast<std::size_t>(setup_->weight_count()) * size_of(setup_->precision().dtype);
+    return x_.bytes() + y_.bytes() + weights +
+           (backward_ ? d_x_.bytes() + d_y_.bytes() + weights + reserve_.bytes() : 0);
+  }
+
+ private:
+  static LstmDesc describe(const LstmSetup& setup, LstmAlgorithm algorithm, bool training) {
+    LstmDesc desc = setup.desc(training);
+    desc.algorithm = algorithm;
+    return desc;
+  }
+
+  std::shared_ptr<const LstmSetup> setup_;
+  bool backward_;
+  DeviceBatch batch_;
+  LstmPlan plan_;
+  DeviceWeights weights_;
+  DeviceGradients gradients_;
+  std::vector<LstmWeights> weight_pointers_;
+  std::vector<LstmGradients> gradient_pointers_;
+  Tensor x_, y_, d_y_, d_x_;
+  Buffer workspace_, reserve_;
+  LstmForward forward_args_;
+  LstmBackward backward_args_;
+};
+
+#ifdef RAGTIME_BENCHMARKS_CUDA
+
+// Where each ragged row stands in cuDNN's arrays.
+struct Places {
+  std::vector<std::int64_t> of_row;  // [N]
+  std::int64_t rows = 0;             // of the array
+};
+
+Places packed_places(const RaggedLayout& layout) {
+  Places places{std::vector<std::int64_t>(static_cast<std::size_t>(layout.rows())), layout.rows()};
+  std::int64_t row = 0;
+  for (std::int32_t t = 0; t < layout.steps(); ++t)
+    for (std::int32_t i = 0; i < layout.batch_sizes[static_cast<std::size_t>(t)]; ++i) {
+      const auto b = static_cast<std::size_t>(layout.order[static_cast<std::size_t>(i)]);
+      places.of_row[static_cast<std::size_t>(layout.visit_offsets[b] + t)] = row++;
+    }
+  return places;
+}
+
+Places padded_places(const RaggedLayout& layout) {
+  const std::int64_t sequences = layout.sequences();
+  Places places{std::vector<std::int64_t>(static_cast<std::size_t>(layout.rows())),
+                sequences * layout.steps()};
+  for (std::int32_t b = 0; b < layout.sequences(); ++b)
+    for (std::int32_t t = 0; t < layout.length(b); ++t)
+      places.of_row[static_cast<std::size_t>(layout.visit_offsets[static_cast<std::size_t>(b)] + t)] =
+          t * sequences + b;
+  return places;
+}
+
+std::vector<float> placed(const std::vector<float>& ragged, const Places& places, std::int64_t width) {
+  std::vector<float> rows(static_cast<std::size_t>(places.rows * width));
+  for (std::size_t n = 0; n < places.of_row.size(); ++n)
+    std::copy_n(ragged.begin() + static_cast<std::int64_t>(n) * width, width,
+                rows.begin() + places.of_row[n] * width);
+  return rows;
+}
+std::vector<float> ragged(const std::vector<float>& rows, const Places& places, std::int64_t width) {
+  std::vector<float> result(places.of_row.size() * static_cast<std::size_t>(width));
+  for (std::size_t n = 0; n < places.of_row.size(); ++n)
+    std::copy_n(rows.begin() + places.of_row[n] * width, width,
+                result.begin() + static_cast<std::int64_t>(n) * width);
+  return result;
+}
+
+struct CudnnChoice {
+  std::string algorithm;
+  bool padded, full;
+  std::string name() const {
+    return "cudnn_" + algorithm + (!padded ? "_packed" : full ? "_padded_full" : "_padded");
+  }
+};
+
+class CudnnLstm final : public Work {
+ public:
+  CudnnLstm(const std::shared_ptr<Backend>& backend, std::shared_ptr<const LstmSetup> setup,
+            const CudnnChoice& choice, bool backward)
+      : setup_(std::move(setup)),
+        backward_(backward),
+        places_(choice.padded ? padded_places(setup_->layout()) : packed_places(setup_->layout())),
+        peer_(backend, describe(*setup_, choice, backward), upload_weights(backend, *setup_).pointers()) {
+    const DType dtype = setup_->precision().dtype;
+    x_ = Tensor(backend, placed(setup_->x(), places_, setup_->size().input), dtype);
+    y_ = Tensor(backend, places_.rows * setup_->size().hidden, dtype);
+    if (!backward) return;
+    d_y_ = Tensor(backend, placed(setup_->d_y(), places_, setup_->size().hidden), dtype);
+    d_x_ = Tensor(backend, x_.count(), dtype);
+  }
+
+  void run(Stream stream) override {
+    peer_.forward(x_.data(), y_.data(), stream);
+    if (backward_) peer_.backward(x_.data(), y_.data(), d_y_.data(), d_x_.data(), stream);
+  }
+  void clear() override {
+    y_.clear();
+    if (backward_) d_x_.clear();
+  }
+  void verify() override {
+    setup_->verify(ragged(y_.host(), places_, setup_->size().hidden),
+                   backward_ ? ragged(d_x_.host(), places_, setup_->size().input) : std::vector<float>());
+  }
+  std::size_t bytes() const override {
+    return peer_.bytes() + x_.bytes() + y_.bytes() + (backward_ ? d_x_.bytes() + d_y_.bytes() : 0);
+  }
+
+ private:
+  static CudnnPeerDesc describe(const LstmSetup& setup, const CudnnChoice& choice, bool backward) {
+    CudnnPeerDesc desc;
+    desc.algorithm = choice.algorithm;
+    desc.padded = choice.padded;
+    desc.dtype = setup.precision().dtype;
+    desc.tf32 = setup.precision().tf32;
+    desc.input_size = setup.size().input;
+    desc.hidden_size = setup.size().hidden;
+    desc.num_layers = setup.size().layers;
+    desc.training = backward;
+    const RaggedLayout& layout = setup.layout();
+    for (const std::int32_t b : layout.order)
+      desc.lengths.push_back(choice.full ? layout.steps() : layout.length(b));
+    if (choice.padded && !choice.full)
+      for (std::int32_t b = 0; b < layout.sequences(); ++b)
+        desc.lengths[static_cast<std::size_t>(b)] = layout.length(b);
+    return desc;
+  }
+
+  std::shared_ptr<const LstmSetup> setup_;
+  bool backward_;
+  Places places_;
+  CudnnPeer peer_;
+  Tensor x_, y_, d_y_, d_x_;
+};
+
+#endif
+
+std::vector<Case> cases(const std::shared_ptr<Backend>& backend) {
+  const bool cuda = backend->device() == DeviceType::cuda;
+  std::vector<std::string> names = workload_names();
+  if (!cuda) names.insert(names.begin(), "tiny");
+  std::vector<Case> all;
+  for (const std::string& name : names) {
+    const Workload drawn = workload(name);
+    for (const ModelSize& size : sizes_of(drawn))
+      for (const Precision& precision : precisions()) {
+        if (!cuda && precision.name != "f32") continue;
+        for (const bool backward : {false, true}) {
+          Case base;
+          base.workload = name;
+          base.size = size.name;
+          base.type = precision.name;
+          base.pass = backward ? "forward_backward" : "forward";
+          base.shape = {{"B", drawn.lengths.size()}, {"N", drawn.rows()},     {"T", drawn.longest()},
+                        {"input", size.input},       {"hidden", size.hidden}, {"layers", size.layers}};
+          base.costs = lstm_costs(drawn, size, precision, backward);
+          base.products = precision.dtype != DType::f32;
+          const auto add = [&](const std::string& algorithm, const auto& make) {
+            Case one = base;
+            one.algorithm = algorithm;
+            one.make = [=] { return make(lstm_setup(name, size, precision)); };
+            all.push_back(one);
+          };
+          const LstmAlgorithm own = cuda ? LstmAlgorithm::stepwise : LstmAlgorithm::automatic;
+          add(name_of(own), [=](const std::shared_ptr<const LstmSetup>& setup) -> std::unique_ptr<Work> {
+            return std::make_unique<RagtimeLstm>(backend, setup, own, backward);
+          });
+#ifdef RAGTIME_BENCHMARKS_CUDA
+          if (!cuda) continue;
+          std::vector<CudnnChoice> choices = {{"standard", false, false}};
+          for (const char* algorithm :
+               {"standard", "persist_static", "persist_dynamic", "persist_static_small_h"})
+            for (const bool full : {false, true}) choices.push_back({algorithm, true, full});
+          for (const CudnnChoice& choice : choices)
+            add(choice.name(), [=](const std::shared_ptr<const LstmSetup>& setup) -> std::unique_ptr<Work> {
+              return std::make_unique<CudnnLstm>(backend, setup, choice, backward);
+            });
+#endif
+        }
+      }
+  }
+  return all;
+}
+
+}  // namespace
+}  // namespace ragtime::benchmarks
+
+int main(int argc, char** argv) {
+  return ragtime::benchmarks::run_benchmarks(argc, argv, "lstm", ragtime::benchmarks::cases);
+}

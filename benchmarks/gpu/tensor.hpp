@@ -1,0 +1,131 @@
+#pragma once
+
+// Numbers in device memory in the type of a case, for benchmarks to fill and to look at.
+
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "ragtime/backend.hpp"
+#include "tests/sixteen_bit.hpp"
+
+namespace ragtime::benchmarks {
+
+// The types of cases: those of storage, and f32 whose factors are rounded to tf32.
+struct Precision {
+  std::string name;
+  DType dtype;
+  bool tf32;
+  double tolerance;  // of a result, as a share of the largest: loose, to tell right from wrong
+};
+
+inline const std::vector<Precision>& precisions() {
+  static const std::vector<Precision> all = {{"f32", DType::f32, false, 1e-4},
+                                             {"tf32", DType::f32, true, 2e-2},
+                                             {"bf16", DType::bf16, false, 1e-1},
+                                             {"f16", DType::f16, false, 2e-2}};
+  return all;
+}
+
+inline std::uint16_t to_bf16(float value) {
+  const auto bits = std::bit_cast<std::uint32_t>(value);  // rounded to nearest even; no NaN comes here
+  return static_cast<std::uint16_t>((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
+}
+inline float from_bf16(std::uint16_t bits) {
+  return std::bit_cast<float>(std::uint32_t{bits} << 16);
+}
+
+class Tensor {
+ public:
+  Tensor() = default;
+  Tensor(const std::shared_ptr<Backend>& backend, const std::vector<float>& values, DType dtype)
+      : Tensor(backend, static_cast<std::int64_t>(values.size()), dtype) {
+    if (dtype == DType::f32) {
+      backend->copy(memory_.data(), values.data(), memory_.bytes(), CopyKind::to_device);
+      backend->synchronize();
+      return;
+    }
+    std::vector<std::uint16_t> bits(values.size());
+    for (std::size_t i = 0; i < values.size(); ++i)
+      bits[i] = dtype == DType::bf16 ? to_bf16(values[i]) : test::f16(static_cast<double>(values[i])).bits;
+    backend->copy(memory_.data(), bits.data(), memory_.bytes(), CopyKind::to_device);
+    backend->synchronize();
+  }
+  // Of zeros.
+  Tensor(std::shared_ptr<Backend> backend, std::int64_t count, DType dtype)
+      : backend_(std::move(backend)),
+        dtype_(dtype),
+        count_(count),
+        memory_(backend_, static_cast<std::size_t>(count) * size_of(dtype)) {
+    clear();
+  }
+
+  void* data() const { return memory_.data(); }
+  std::size_t bytes() const { return memory_.bytes(); }
+  std::int64_t count() const { return count_; }
+  void clear() const {
+    backend_->zero(memory_.data(), memory_.bytes());
+    backend_->synchronize();
+  }
+  std::vector<float> host() const {
+    std::vector<float> values(static_cast<std::size_t>(count_));
+    if (dtype_ == DType::f32) {
+      backend_->copy(values.data(), memory_.data(), memory_.bytes(), CopyKind::to_host);
+      backend_->synchronize();
+      return values;
+    }
+    std::vector<std::uint16_t> bits(values.size());
+    backend_->copy(bits.data(), memory_.data(), memory_.bytes(), CopyKind::to_host);
+    backend_->synchronize();
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      test::f16 half;
+      half.bits = bits[i];
+      values[i] = dtype_ == DType::bf16 ? from_bf16(bits[i]) : static_cast<float>(half);
+    }
+    return values;
+  }
+
+ private:
+  std::shared_ptr<Backend> backend_;
+  DType dtype_ = DType::f32;
+  std::int64_t count_ = 0;
+  Buffer memory_;
+};
+
+template <class T>
+Buffer upload(const std::shared_ptr<Backend>& backend, const std::vector<T>& values) {
+  Buffer buffer(backend, values.size() * sizeof(T));
+  backend->copy(buffer.data(), values.data(), buffer.bytes(), CopyKind::to_device);
+  backend->synchronize();
+  return buffer;
+}
+
+// The numbers as the type has them.
+inline std::vector<float> rounded(std::vector<float> values, DType dtype) {
+  if (dtype == DType::f32) return values;
+  for (float& value : values)
+    value = dtype == DType::bf16 ? from_bf16(to_bf16(value))
+                                 : static_cast<float>(test::f16(static_cast<double>(value)));
+  return values;
+}
+
+// Throws where `actual` is not `expected` within a share of the largest; NaN is never right.
+inline void expect_close(const std::vector<float>& actual, const std::vector<float>& expected, double share,
+                         const std::string& what) {
+  if (actual.size() != expected.size())
+    throw std::runtime_error(what + " has " + std::to_string(actual.size()) + " elements, expected " +
+                             std::to_string(expected.size()));
+  double scale = 0;
+  for (const float value : expected) scale = std::max(scale, std::abs(static_cast<double>(value)));
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    const double difference = std::abs(static_cast<double>(actual[i]) - static_cast<double>(expected[i]));
+    if (!(difference <= share * scale))
+      throw std::runtime_error("wrong: " + what + "[" + std::to_string(i) + "] is " +
+                               std::to_string(actual[i]) + ", expected " + std::to_string(expected[i]));
+  }
+}
+
+}  // namespace ragtime::benchmarks
