@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "benchmarks/gpu/harness.hpp"
+#include "benchmarks/gpu/latest.hpp"
 #include "benchmarks/gpu/tensor.hpp"
 #include "benchmarks/workloads.hpp"
 #include "ragtime/lstm.hpp"
@@ -148,18 +149,10 @@ class LstmSetup {
   std::vector<std::int32_t> share_;
 };
 
-// The latest one is kept: cases that share it stand side by side.
 inline std::shared_ptr<const LstmSetup> lstm_setup(const std::string& workload_name, const ModelSize& size,
                                                    const Precision& precision) {
-  static std::shared_ptr<const LstmSetup> latest;
-  static std::string key;
-  const std::string wanted = workload_name + "/" + size.name + "/" + precision.name;
-  if (key != wanted) {
-    latest.reset();
-    latest = std::make_shared<const LstmSetup>(workload(workload_name), size, precision);
-    key = wanted;
-  }
-  return latest;
+  return latest<LstmSetup>(workload_name + "/" + size.name + "/" + precision.name,
+                           [&] { return LstmSetup(workload(workload_name), size, precision); });
 }
 
 // Forward: x read, each layer's y written and read by the next, weights read. Backward: x, each layer's y and

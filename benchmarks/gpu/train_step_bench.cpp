@@ -1,0 +1,163 @@
+// A whole training step of the model: forward, loss, backward, clipping and AdamW, on one batch of a
+// workload. The peer is the reference model in PyTorch: scripts/gpu_torch.py. Verified by the logits of some
+// patients, which the cpu backend computes from the same parameters.
+
+#include "benchmarks/gpu/harness.hpp"
+#include "benchmarks/gpu/latest.hpp"
+#include "benchmarks/gpu/lstm_setup.hpp"
+#include "benchmarks/gpu/tensor.hpp"
+#include "benchmarks/workloads.hpp"
+#include "ragtime/adamw.hpp"
+#include "ragtime/visit_lstm.hpp"
+
+namespace ragtime::benchmarks {
+namespace {
+
+constexpr std::uint64_t seed = 1;
+
+struct Setup {
+  Setup(const Workload& workload, const ModelSize& size, Task task) : batch(coded_batch(workload)) {
+    config.vocab_size = workload.vocab_size;
+    config.embedding_dim = size.input;
+    config.hidden_dim = size.hidden;
+    config.num_layers = size.layers;
+    config.task = task;
+    config.output_dim = task == Task::next_visit ? workload.vocab_size : 1;
+    const RaggedLayout& layout = batch.layout;
+    for (std::int32_t b = 0; b < layout.sequences(); ++b) {
+      labels.push_back(static_cast<float>(b % 2));
+      for (std::int32_t t = 0; t < layout.length(b); ++t)
+        row_weight.push_back(t + 1 < layout.length(b) ? 1.0f : 0.0f);
+    }
+    // The first patients, alone.
+    RaggedBatch few;
+    std::vector<std::int32_t> lengths;
+    for (std::int32_t b = 0;
+         b < layout.sequences() && (b == 0 || layout.visit_offsets[static_cast<std::size_t>(b) + 1] <= 300);
+         ++b)
+      lengths.push_back(layout.length(b));
+    few.layout = RaggedLayout::from_lengths(lengths);
+    few.code_offsets.assign(batch.code_offsets.begin(), batch.code_offsets.begin() + few.layout.rows() + 1);
+    few.codes.assign(batch.codes.begin(), batch.codes.begin() + few.code_offsets.back());
+    const auto cpu = make_backend("cpu");
+    VisitLstm model(cpu, config);
+    model.initialize(seed);
+    DeviceBatch on_cpu(cpu);
+    on_cpu.load(few);
+    const auto* logits = static_cast<const float*>(model.forward(on_cpu));
+    const std::int64_t rows = is_patient_level(task) ? few.layout.sequences() : few.layout.rows();
+    expected_logits.assign(logits, logits + rows * config.output_dim);
+  }
+  RaggedBatch batch;
+  ModelConfig config;
+  std::vector<float> labels, row_weight, expected_logits;
+};
+
+class TrainWork final : public Work {
+ public:
+  TrainWork(const std::shared_ptr<Backend>& backend, std::shared_ptr<const Setup> setup,
+            const Precision& precision)
+      : backend_(backend),
+        setup_(std::move(setup)),
+        precision_(precision),
+        model_(backend, setup_->config, precision.dtype),
+        batch_(backend),
+        labels_(backend, setup_->labels, precision.dtype),
+        row_weight_(upload(backend, setup_->row_weight)),
+        loss_(backend, 2, precision.dtype) {
+    batch_.load(setup_->batch);
+    model_.reserve(batch_.size(), true);
+    if (setup_->config.task == Task::next_visit)
+      targets_.row_weight = row_weight_.as<float>();
+    else
+      targets_.values = labels_.data();
+    clear();
+  }
+  void run(Stream stream) override {
+    auto* const loss = static_cast<std::byte*>(loss_.data());
+    logits_ = model_.forward_backward(batch_, targets_, seed, &optimizer_->state()->step, loss,
+                                      loss + size_of(precision_.dtype), stream);
+    optimizer_->step(model_.parameter_data(), model_.gradient_data(), stream);
+  }
+  // Starts again: what is verified is the first step.
+  void clear() override {
+    model_.initialize(seed);
+    if (optimizer_ == nullptr) {
+      AdamWOptions options;
+      options.clip_norm = 5;
+      optimizer_ = std::make_unique<AdamW>(backend_, model_.parameter_count(), options, precision_.dtype);
+    }
+    loss_.clear();
+  }
+  void verify() override {
+    const auto count = static_cast<std::int64_t>(setup_->expected_logits.size());
+    const Tensor first(backend_, count, precision_.dtype);
+    backend_->copy(first.data(), logits_, first.bytes(), CopyKind::on_device);
+    expect_close(first.host(), setup_->expected_logits, precision_.tolerance, "the logits");
+    const float loss = loss_.host()[0];
+    if (!(loss > 0 && loss < 10)) throw std::runtime_error("wrong: the loss is " + std::to_string(loss));
+  }
+  std::size_t bytes() const override {
+    return static_cast<std::size_t>(model_.parameter_count()) * 4 * size_of(precision_.dtype);
+  }
+
+ private:
+  std::shared_ptr<Backend> backend_;
+  std::shared_ptr<const Setup> setup_;
+  Precision precision_;
+  VisitLstm model_;
+  DeviceBatch batch_;
+  Tensor labels_;
+  Buffer row_weight_;
+  Tensor loss_;
+  ModelTargets targets_;
+  std::unique_ptr<AdamW> optimizer_;
+  const void* logits_ = nullptr;
+};
+
+std::vector<Case> cases(const std::shared_ptr<Backend>& backend) {
+  const bool cuda = backend->device() == DeviceType::cuda;
+  std::vector<std::string> names = workload_names();
+  if (!cuda) names.insert(names.begin(), "tiny");
+  std::vector<Case> all;
+  for (const std::string& name : names) {
+    const Workload drawn = workload(name);
+    if (!drawn.has_codes()) continue;
+    for (const ModelSize& size : sizes_of(drawn))
+      for (const Task task : {Task::binary_classification, Task::next_visit}) {
+        // Its logits, rows x vocabulary, would fill the memory of any GPU.
+        if (task == Task::next_visit && name == "large") continue;
+        for (const Precision& precision : precisions()) {
+          if (precision.name == "tf32" || precision.name == "f16" || (!cuda && precision.name != "f32"))
+            continue;
+          Case one;
+          one.workload = name;
+          one.size = size.name;
+          one.type = precision.name;
+          one.algorithm = name_of(task);
+          one.pass = "train_step";
+          one.shape = {{"B", drawn.lengths.size()}, {"N", drawn.rows()}, {"T", drawn.longest()},
+                       {"V", drawn.vocab_size},     {"E", size.input},   {"H", size.hidden},
+                       {"L", size.layers}};
+          one.costs.rows = static_cast<double>(drawn.rows());
+          one.costs.longest = static_cast<double>(drawn.longest());
+          one.make = [=]() -> std::unique_ptr<Work> {
+            return std::make_unique<TrainWork>(
+                backend,
+                latest<Setup>(name + size.name + name_of(task),
+                              [&] { return Setup(workload(name), size, task); }),
+                precision);
+          };
+          all.push_back(one);
+        }
+      }
+  }
+  return all;
+}
+
+}  // namespace
+}  // namespace ragtime::benchmarks
+
+int main(int argc, char** argv) {
+  return ragtime::benchmarks::run_benchmarks(argc, argv, "train_step", ragtime::benchmarks::cases);
+}
