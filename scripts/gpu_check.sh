@@ -163,15 +163,23 @@ stage_probe() {
 }
 
 stage_benchmarks() {
-  local program failed='' programs=0
+  local program failed='' programs=0 status=0 known=()
+  [ ! -s "$results/device_probe.json" ] || known=(--probe "$results/device_probe.json")
   for program in "$build"/benchmarks/gpu/*_bench; do
     [ -x "$program" ] || continue
     programs=$((programs + 1))
-    limited 240 "$program" --benchmark_out="$results/$(basename "$program").json" --benchmark_out_format=json \
-      --benchmark_context="commit=$commit,driver=$driver,cuda=$cuda" || failed+=" $(basename "$program")"
+    limited 240 "$program" --quick "${known[@]}" --commit "$commit" --driver "$driver" --out "$results/$(basename "$program").jsonl" \
+      || failed+=" $(basename "$program")"
   done
   [ $programs -gt 0 ] || skip "this version has no benchmarks/gpu" || return
   detail="$programs programs"
+  # The peers in PyTorch, where there is one.
+  if [ -x "$build/benchmarks/gpu/gpu_workloads" ]; then
+    "$build/benchmarks/gpu/gpu_workloads" >"$build/workloads.json"
+    RAGTIME_COMMIT=$commit limited 200 scripts/gpu_torch.py --workloads "$build/workloads.json" --seconds 0.1 \
+      --filter '/bf16/torch_.*/(forward_backward|train_step)' --out "$results/gpu_torch.jsonl" || status=$?
+    case $status in 0) detail+=" and PyTorch" ;; 77) detail+=", no PyTorch here" ;; 124) detail+=", PyTorch not to its end" ;; *) failed+=" gpu_torch" ;; esac
+  fi
   [ -z "$failed" ] || fail "failed:$failed"
 }
 

@@ -80,7 +80,7 @@ shows 'NVIDIA H200, driver 580.1, CUDA 13.0.48, commit abc123' '^build +passed' 
   '^conformance +passed: 4 tests of 2 programs passed, 1 skipped' '^memcheck +passed: clean: layout_test; not on cuda: final_state_test ' \
   '^racecheck +passed' '^graph +skipped' '^training +passed: 1 epochs, losses within 0' '^probe +failed' '^benchmarks +passed: 1 programs'
 grep -q "DCMAKE_PREFIX_PATH=$work/deps/usr" "$work/cmake_calls" || { echo "cmake did not hear of --deps"; failures=$((failures + 1)); }
-grep -q "benchmark_context=commit=abc123,driver=580.1,cuda=13.0.48" "$work/bench_calls" \
+grep -q -- "--quick.* --commit abc123 --driver 580.1 --out $work/results/nvidia-h200/pool_bench.jsonl" "$work/bench_calls" \
   || { echo "the benchmark does not know what it runs on"; failures=$((failures + 1)); }
 output=$(python3 -c '
 import json, sys

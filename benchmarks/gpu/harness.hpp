@@ -4,8 +4,12 @@
 // larger than the second-level cache and take turns, verified, warmed up, and then timed, as launches on a
 // stream and as CUDA graphs. One line of JSON a case, in a file (--out) or on standard output.
 //
-//   PROGRAM [--device cuda|cpu] [--probe device_probe.json] [--out FILE] [--commit TEXT]
-//           [--benchmark_filter=REGEX] ...    names are operation/workload/size/type/algorithm/pass/launch
+//   PROGRAM [--device cuda|cpu] [--probe device_probe.json] [--out FILE] [--commit TEXT] [--driver TEXT]
+//           [--quick] [--benchmark_filter=REGEX] ...
+//
+// Names are operation/workload/size/type/algorithm/pass/launch. --quick: the cases that the aims speak of, in
+// a shorter time each. The end is 1 when a case of ragtime's own failed or was wrong, other than by not being
+// offered; a peer's failure is a line like any other.
 
 #include <functional>
 #include <memory>
@@ -34,6 +38,8 @@ struct Case {
   nlohmann::json shape;
   Costs costs;
   bool products = false;  // the measured rate of products is that of this type
+  bool quick = true;      // measured with --quick
+  bool peer = false;      // not ragtime's own
   // Throws ragtime::Error(unsupported) where there is no such thing.
   std::function<std::unique_ptr<Work>()> make;
 };

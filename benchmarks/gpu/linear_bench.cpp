@@ -142,6 +142,7 @@ std::vector<Case> cases(const std::shared_ptr<Backend>& backend) {
           const double rows = static_cast<double>(drawn.rows()), input = static_cast<double>(size.hidden);
           const double output = static_cast<double>(outputs), passes = backward ? 2 : 1;
           one.costs.rows = rows;
+          one.quick = precision.name == "bf16";
           one.costs.flops = passes * 2 * rows * input * output;
           // Backward reads x, the weights and d_y, and writes d_x and d_weight.
           one.costs.bytes = static_cast<double>(size_of(precision.dtype)) *

@@ -141,6 +141,7 @@ std::vector<Case> cases(const std::shared_ptr<Backend>& backend) {
                        {"L", size.layers}};
           one.costs.rows = static_cast<double>(drawn.rows());
           one.costs.longest = static_cast<double>(drawn.longest());
+          one.quick = size.name != "large";
           one.make = [=]() -> std::unique_ptr<Work> {
             return std::make_unique<TrainWork>(
                 backend,
