@@ -16,8 +16,4 @@ set(RAGTIME_CUDA_SOURCES
   segment_pool.cu
   segment_pool_attention.cu
   segment_pool_backward.cu)
-  lstm.cu
-  lstm_backward.cu
-  lstm_forward.cu
-  pending.cu)
 list(TRANSFORM RAGTIME_CUDA_SOURCES PREPEND ${CMAKE_CURRENT_LIST_DIR}/)
