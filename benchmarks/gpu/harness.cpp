@@ -38,11 +38,25 @@ struct Measurement {
   Record record;
 };
 
+class OwnStream {
+ public:
+  explicit OwnStream(std::shared_ptr<Backend> backend)
+      : backend_(std::move(backend)), stream_(backend_->make_stream()) {}
+  ~OwnStream() { backend_->free_stream(stream_); }
+  OwnStream(const OwnStream&) = delete;
+  OwnStream& operator=(const OwnStream&) = delete;
+  operator Stream() const { return stream_; }
+
+ private:
+  std::shared_ptr<Backend> backend_;
+  Stream stream_;
+};
+
 // The sets of the case under way.
 class Prepared {
  public:
   Prepared(Measurement& measurement, const std::shared_ptr<Backend>& backend, std::size_t second_level)
-      : backend_(backend), stream_(backend->make_stream()), timer_(backend->device()) {
+      : backend_(backend), stream_(backend), timer_(backend->device()) {
     works_.push_back(measurement.what.make());
     const std::size_t bytes = std::max<std::size_t>(works_[0]->bytes(), 1);
     const std::size_t sets = std::min(most_sets, 2 * second_level / bytes + 1);
@@ -63,12 +77,6 @@ class Prepared {
     measurement.record.sets = works_.size();
     while (time(batch_) < batch_seconds && batch_ < (1 << 20)) batch_ *= 2;
   }
-  ~Prepared() {
-    graphs_.clear();
-    works_.clear();
-    backend_->free_stream(stream_);
-  }
-
   std::int64_t batch() const { return batch_; }
 
   double time(std::int64_t count) {
@@ -88,7 +96,7 @@ class Prepared {
   }
 
   std::shared_ptr<Backend> backend_;
-  Stream stream_;
+  OwnStream stream_;
   Timer timer_;
   std::vector<std::unique_ptr<Work>> works_;
   std::vector<Graph> graphs_;
@@ -135,7 +143,7 @@ nlohmann::ordered_json row_of(const Measurement& measurement, const std::string&
   row["algorithm"] = what.algorithm;
   row["pass"] = what.pass;
   row["launch"] = measurement.graph ? "graph" : "stream";
-  if (record.milliseconds.empty()) {
+  if (!record.reason.empty() || record.milliseconds.empty()) {
     row["supported"] = !record.unsupported;
     row["reason"] = record.reason;
   } else {
@@ -236,8 +244,20 @@ int run(int argc, char** argv, const std::string& operation, const Cases& cases)
       by_name[name] = measurements.back().get();
     }
 
+  std::ofstream file;
+  if (!options.out.empty()) file.open(options.out);
+  std::ostream& out = options.out.empty() ? std::cout : file;
+  bool failed = false;
   std::unique_ptr<Prepared> prepared;
   const Measurement* owner = nullptr;
+  // Line by line, so that a run that is cut off leaves what it has.
+  const auto finish = [&] {
+    prepared.reset();  // one case's memory at a time
+    if (owner == nullptr) return;
+    const Record& record = owner->record;
+    out << row_of(*owner, operation, ceilings, facts, options).dump() << std::endl;
+    failed = failed || !(record.reason.empty() || record.unsupported || owner->what.peer);
+  };
   for (const auto& pointer : measurements)
     benchmark::RegisterBenchmark(
         pointer->name.c_str(),
@@ -245,7 +265,7 @@ int run(int argc, char** argv, const std::string& operation, const Cases& cases)
           Record& record = measurement->record;
           try {
             if (owner != measurement) {
-              prepared.reset();  // one case's memory at a time
+              finish();
               owner = measurement;
               if (record.reason.empty())
                 prepared = std::make_unique<Prepared>(*measurement, backend, facts.second_level);
@@ -255,7 +275,8 @@ int run(int argc, char** argv, const std::string& operation, const Cases& cases)
                 state.SetIterationTime(prepared->time(prepared->batch()));
           } catch (const Error& error) {
             record.reason = error.what();
-            record.unsupported = error.code() == ErrorCode::unsupported;
+            // cuDNN has several ways to refuse.
+            record.unsupported = error.code() == ErrorCode::unsupported || measurement->what.peer;
           } catch (const std::exception& error) {
             record.reason = error.what();
           }
@@ -267,19 +288,7 @@ int run(int argc, char** argv, const std::string& operation, const Cases& cases)
 
   Reporter reporter(by_name);
   benchmark::RunSpecifiedBenchmarks(&reporter);
-  prepared.reset();
-
-  std::ofstream file;
-  if (!options.out.empty()) file.open(options.out);
-  std::ostream& out = options.out.empty() ? std::cout : file;
-  bool failed = false;
-  for (const auto& measurement : measurements) {
-    const Record& record = measurement->record;
-    if (record.milliseconds.empty() && record.reason.empty()) continue;  // not asked for
-    out << row_of(*measurement, operation, ceilings, facts, options).dump() << '\n';
-    failed = failed || !(record.reason.empty() || record.unsupported || measurement->what.peer);
-  }
-  out.flush();
+  finish();
   if (!out) throw std::runtime_error("writing " + options.out + " failed");
   return failed ? 1 : 0;
 }
