@@ -77,6 +77,16 @@ TEST_P(LstmFaults, DescriptionsThatCannotBeRight) {
   expect_error(ErrorCode::invalid_argument, {"backend is null"}, [&] { LstmPlan(nullptr, right); });
 }
 
+TEST_P(LstmFaults, AlgorithmsThatTheBackendDoesNotHave) {
+  LstmDesc desc = description(rich, DType::f32, {.sequences = 2, .rows = 5, .steps = 3});
+  const bool on_cpu = backend->device() == DeviceType::cpu;
+  for (const LstmAlgorithm algorithm : {LstmAlgorithm::stepwise, LstmAlgorithm::cudnn}) {
+    desc.algorithm = algorithm;
+    if (on_cpu) refuses(desc, {"algorithm is ", name_of(algorithm), "cpu"}, ErrorCode::unsupported);
+    if (!on_cpu && algorithm == LstmAlgorithm::stepwise) EXPECT_NO_THROW(LstmPlan(backend, desc));
+  }
+}
+
 // No memory holds these; the sizes are added up without overflow all the same.
 TEST_P(LstmFaults, SizesBeyondAnyMemory) {
   LstmDesc desc;
