@@ -71,19 +71,4 @@ Stream Backend::make_stream() {
 void Backend::free_stream(Stream) noexcept {}
 void Backend::order(Stream, Stream) {}
 
-Buffer::Buffer(std::shared_ptr<Backend> backend, std::size_t bytes)
-    : backend_(std::move(backend)), bytes_(bytes) {
-  if (bytes_ > 0) memory_ = backend_->allocate(bytes_);
-}
-
-Buffer::~Buffer() {
-  if (memory_ != nullptr) backend_->deallocate(memory_, bytes_);
-}
-
-void Buffer::swap(Buffer& other) noexcept {
-  std::swap(backend_, other.backend_);
-  std::swap(memory_, other.memory_);
-  std::swap(bytes_, other.bytes_);
-}
-
 }  // namespace ragtime

@@ -1,7 +1,7 @@
-#include <algorithm>
-#include <cstring>
+#include <span>
 
 #include "host/core/check.hpp"
+#include "host/core/staging.hpp"
 #include "ragtime/ragged_batch.hpp"
 
 namespace ragtime {
@@ -82,58 +82,46 @@ void DeviceBatch::load(const RaggedLayout& layout, Stream stream) {
   stage(layout, nullptr, stream);
 }
 
-// All arrays, 32 bits an element, go into one piece of memory and over in one copy.
 void DeviceBatch::stage(const RaggedLayout& layout, const RaggedBatch* batch, Stream stream) {
   const auto codes = batch == nullptr ? std::size_t{0} : batch->codes.size();
   const std::vector<std::int32_t> counts = {layout.sequences(), layout.rows(),
                                             static_cast<std::int32_t>(codes), layout.steps()};
-  // The last copy may still be reading the staging memory.
-  backend_->synchronize(stream);
-  staging_.clear();
-  const auto append = [&](const void* data, std::size_t elements) {
-    constexpr std::size_t aligned = 16;  // elements, 64 bytes
-    const std::size_t begin = (staging_.size() + aligned - 1) / aligned * aligned;
-    staging_.resize(begin + elements);
-    if (elements > 0) std::memcpy(staging_.data() + begin, data, elements * sizeof(std::int32_t));
-    return begin;
-  };
-  const auto append_vector = [&](const auto& values) { return append(values.data(), values.size()); };
-  const std::size_t at_counts = append_vector(counts);
-  const std::size_t at_offsets = append_vector(layout.visit_offsets);
-  const std::size_t at_order = append_vector(layout.order);
-  const std::size_t at_inverse = append_vector(layout.inverse_order);
-  const std::size_t at_sizes = append_vector(layout.batch_sizes);
+  Staging staging(backend_);
+  const std::size_t at_counts = staging.add(counts);
+  const std::size_t at_offsets = staging.add(layout.visit_offsets);
+  const std::size_t at_order = staging.add(layout.order);
+  const std::size_t at_inverse = staging.add(layout.inverse_order);
+  const std::size_t at_sizes = staging.add(layout.batch_sizes);
   std::size_t at_code_offsets = 0, at_codes = 0, at_weights = 0, at_ids = 0;
   if (batch != nullptr) {
-    at_code_offsets = append_vector(batch->code_offsets);
+    at_code_offsets = staging.add(batch->code_offsets);
     // One more, the end once again: whoever asks for the codes of the row after the last finds none.
-    staging_.push_back(batch->code_offsets.back());
-    at_codes = append_vector(batch->codes);
-    at_weights = append_vector(batch->code_weights);
-    at_ids = append_vector(batch->sequence_ids);
+    staging.extend(std::span<const std::int32_t>(&batch->code_offsets.back(), 1));
+    at_codes = staging.add(batch->codes);
+    at_weights = staging.add(batch->code_weights);
+    at_ids = staging.add(batch->sequence_ids);
   }
-
-  const std::size_t bytes = staging_.size() * sizeof(std::int32_t);
-  if (memory_.bytes() < bytes) memory_ = Buffer(backend_, bytes + bytes / 4);
-  backend_->copy(memory_.data(), staging_.data(), bytes, CopyKind::to_device, stream);
+  staging.copy(staging_, memory_, stream);
 
   host_counts_ = counts;
   host_batch_sizes_ = layout.batch_sizes;
-  const std::int32_t* base = memory_.as<std::int32_t>();
+  const auto at = [&](std::size_t begin) {
+    return reinterpret_cast<const std::int32_t*>(memory_.as<std::byte>() + begin);
+  };
   view_ = {};
-  view_.counts = base + at_counts;
-  view_.visit_offsets = base + at_offsets;
-  view_.order = base + at_order;
-  view_.inverse_order = base + at_inverse;
-  view_.batch_sizes = base + at_sizes;
+  view_.counts = at(at_counts);
+  view_.visit_offsets = at(at_offsets);
+  view_.order = at(at_order);
+  view_.inverse_order = at(at_inverse);
+  view_.batch_sizes = at(at_sizes);
   view_.host_counts = host_counts_.data();
   view_.host_batch_sizes = host_batch_sizes_.data();
   const bool has_ids = batch != nullptr && !batch->sequence_ids.empty();
-  view_.sequence_ids = has_ids ? reinterpret_cast<const std::uint32_t*>(base + at_ids) : nullptr;
-  code_offsets_ = batch == nullptr ? nullptr : base + at_code_offsets;
-  codes_ = batch == nullptr ? nullptr : base + at_codes;
+  view_.sequence_ids = has_ids ? reinterpret_cast<const std::uint32_t*>(at(at_ids)) : nullptr;
+  code_offsets_ = batch == nullptr ? nullptr : at(at_code_offsets);
+  codes_ = batch == nullptr ? nullptr : at(at_codes);
   const bool has_weights = batch != nullptr && !batch->code_weights.empty();
-  code_weights_ = has_weights ? reinterpret_cast<const float*>(base + at_weights) : nullptr;
+  code_weights_ = has_weights ? reinterpret_cast<const float*>(at(at_weights)) : nullptr;
   size_ = {layout.sequences(), layout.rows(), static_cast<std::int64_t>(codes), layout.steps()};
 }
 

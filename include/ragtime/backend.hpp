@@ -59,15 +59,21 @@ std::vector<std::string> backends_built();
 void set_cpu_threads(int threads);
 int cpu_threads();
 
-// Owning device memory. Empty after a move.
-class Buffer {
+// Memory of a backend with an owner. Empty after a move.
+template <void* (Backend::*take)(std::size_t), void (Backend::*give_back)(void*, std::size_t) noexcept>
+class OwnedMemory {
  public:
-  Buffer() = default;
-  Buffer(std::shared_ptr<Backend> backend, std::size_t bytes);
-  ~Buffer();
-  Buffer(Buffer&& other) noexcept { swap(other); }
-  Buffer& operator=(Buffer&& other) noexcept {
-    Buffer(std::move(other)).swap(*this);
+  OwnedMemory() = default;
+  OwnedMemory(std::shared_ptr<Backend> backend, std::size_t bytes)
+      : backend_(std::move(backend)), bytes_(bytes) {
+    if (bytes_ > 0) memory_ = ((*backend_).*take)(bytes_);
+  }
+  ~OwnedMemory() {
+    if (memory_ != nullptr) ((*backend_).*give_back)(memory_, bytes_);
+  }
+  OwnedMemory(OwnedMemory&& other) noexcept { swap(other); }
+  OwnedMemory& operator=(OwnedMemory&& other) noexcept {
+    OwnedMemory(std::move(other)).swap(*this);
     return *this;
   }
 
@@ -77,12 +83,20 @@ class Buffer {
     return static_cast<T*>(memory_);
   }
   std::size_t bytes() const { return bytes_; }
-  void swap(Buffer& other) noexcept;
+  void swap(OwnedMemory& other) noexcept {
+    std::swap(backend_, other.backend_);
+    std::swap(memory_, other.memory_);
+    std::swap(bytes_, other.bytes_);
+  }
 
  private:
   std::shared_ptr<Backend> backend_;
   void* memory_ = nullptr;
   std::size_t bytes_ = 0;
 };
+
+using Buffer = OwnedMemory<&Backend::allocate, &Backend::deallocate>;  // device memory
+using HostBuffer =
+    OwnedMemory<&Backend::allocate_host, &Backend::deallocate_host>;  // host memory, pinned on CUDA
 
 }  // namespace ragtime

@@ -80,7 +80,9 @@ class DeviceBatch {
   explicit DeviceBatch(std::shared_ptr<Backend> backend);
 
   // Both throw Error (shape_mismatch, invalid_argument) when a batch filled by hand does not add up; what was
-  // loaded before then stays. Code ids are not checked here: operations report them to the status word.
+  // loaded before then stays. Code ids are not checked here: operations report them to the status word. The
+  // host batch may go on return. The copy is queued on the stream; whoever loads on another one than before,
+  // or still has what was loaded before in use there, puts them in order first (Backend::order).
   void load(const RaggedBatch& batch, Stream stream = {});
   void load(const RaggedLayout& layout, Stream stream = {});  // without codes
 
@@ -96,7 +98,7 @@ class DeviceBatch {
 
   std::shared_ptr<Backend> backend_;
   Buffer memory_;
-  std::vector<std::int32_t> staging_;
+  HostBuffer staging_;
   std::vector<std::int32_t> host_counts_, host_batch_sizes_;
   RaggedView view_;
   const std::int32_t* code_offsets_ = nullptr;
