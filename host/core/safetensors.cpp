@@ -3,9 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cmath>
 #include <cstring>
-#include <limits>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <tuple>
@@ -13,6 +11,7 @@
 #include "host/core/atomic_file.hpp"
 #include "host/core/check.hpp"
 #include "host/core/printable.hpp"
+#include "host/core/sixteen_bit.hpp"
 
 static_assert(std::endian::native == std::endian::little, "tensors are copied as they stand in the file");
 
@@ -33,25 +32,11 @@ double load(const std::byte* from) {
   return static_cast<double>(value);
 }
 
-double load_bf16(const std::byte* from) {
+template <float (*convert)(std::uint16_t)>
+double load_16(const std::byte* from) {
   std::uint16_t bits;
   std::memcpy(&bits, from, sizeof bits);
-  return static_cast<double>(std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16));
-}
-
-double load_f16(const std::byte* from) {
-  std::uint16_t bits;
-  std::memcpy(&bits, from, sizeof bits);
-  const int exponent = bits >> 10 & 31;
-  const int fraction = bits & 1023;
-  double magnitude = 0;
-  if (exponent == 31)
-    magnitude = fraction == 0 ? std::numeric_limits<double>::infinity() : std::nan("");
-  else if (exponent == 0)
-    magnitude = std::ldexp(fraction, -24);
-  else
-    magnitude = std::ldexp(1024 + fraction, exponent - 25);
-  return bits & 0x8000 ? -magnitude : magnitude;
+  return static_cast<double>(convert(bits));
 }
 
 struct ElementType {
@@ -62,8 +47,8 @@ struct ElementType {
 
 constexpr std::array<ElementType, 16> element_types = {{{"F32", 4, load<float>},
                                                         {"F64", 8, load<double>},
-                                                        {"F16", 2, load_f16},
-                                                        {"BF16", 2, load_bf16},
+                                                        {"F16", 2, load_16<from_f16>},
+                                                        {"BF16", 2, load_16<from_bf16>},
                                                         {"I64", 8, load<std::int64_t>},
                                                         {"I32", 4, load<std::int32_t>},
                                                         {"I16", 2, load<std::int16_t>},
