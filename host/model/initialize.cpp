@@ -4,7 +4,7 @@
 #include <numbers>
 
 #include "host/core/philox.hpp"
-#include "ragtime/visit_lstm.hpp"
+#include "host/model/parameter_values.hpp"
 
 namespace ragtime {
 namespace {
@@ -69,17 +69,17 @@ std::vector<T> draw_all(const VisitLstm& model, std::uint64_t seed) {
   return flat;
 }
 
-template <class T>
-void initialize_as(const VisitLstm& model, std::uint64_t seed) {
-  const std::vector<T> flat = draw_all<T>(model, seed);
-  model.backend().copy(model.parameter_data(), flat.data(), flat.size() * sizeof(T), CopyKind::to_device);
-  model.backend().synchronize();
-}
-
 }  // namespace
 
+std::vector<float> initial_parameters(const VisitLstm& model, std::uint64_t seed) {
+  return draw_all<float>(model, seed);
+}
+
 void VisitLstm::initialize(std::uint64_t seed) {
-  dtype() == DType::f64 ? initialize_as<double>(*this, seed) : initialize_as<float>(*this, seed);
+  if (dtype() != DType::f64) return set_parameters(*this, initial_parameters(*this, seed));
+  const std::vector<double> flat = draw_all<double>(*this, seed);
+  backend().copy(parameter_data(), flat.data(), flat.size() * sizeof(double), CopyKind::to_device);
+  backend().synchronize();
 }
 
 }  // namespace ragtime

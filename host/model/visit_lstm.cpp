@@ -85,6 +85,7 @@ const void* VisitLstm::State::forward(const Mode& mode, const DeviceBatch& batch
 
   LinearForward head;
   head.rows = head_rows(batch);
+  head.host_rows = patient_level() ? batch.size().sequences : batch.size().rows;
   head.x = features;
   head.weight = at(values, head_weight());
   head.bias = at(values, head_bias());
@@ -128,6 +129,7 @@ void VisitLstm::State::backward(const Mode& mode, const DeviceBatch& batch, cons
 
   LinearBackward head;
   head.rows = head_rows(batch);
+  head.host_rows = patient_level() ? batch.size().sequences : batch.size().rows;
   head.x = plans.feature_dropout ? memory.features : patient_level() ? memory.states : memory.y;
   head.weight = at(values, head_weight());
   head.d_y = memory.d_logits;
@@ -170,8 +172,8 @@ void VisitLstm::State::backward(const Mode& mode, const DeviceBatch& batch, cons
   (pool.weights == nullptr ? plans.pool : plans.weighted_pool).backward(pool, stream);
 }
 
-VisitLstm::VisitLstm(std::shared_ptr<Backend> backend, const ModelConfig& config, DType dtype)
-    : state_(std::make_unique<State>(std::move(backend), config, dtype)) {}
+VisitLstm::VisitLstm(std::shared_ptr<Backend> backend, const ModelConfig& config, DType dtype, bool tf32)
+    : state_(std::make_unique<State>(std::move(backend), config, dtype, tf32)) {}
 
 VisitLstm::~VisitLstm() = default;
 VisitLstm::VisitLstm(VisitLstm&&) noexcept = default;

@@ -36,11 +36,16 @@ Capacity widened(const Capacity& a, const Capacity& b) {
 
 }  // namespace
 
-VisitLstm::State::State(std::shared_ptr<Backend> given, const ModelConfig& settings, DType type)
-    : backend(std::move(given)), config(settings), dtype(type), parameters(model_parameters(settings)) {
+VisitLstm::State::State(std::shared_ptr<Backend> given, const ModelConfig& settings, DType type,
+                        bool rounds_factors)
+    : backend(std::move(given)),
+      config(settings),
+      dtype(type),
+      tf32(rounds_factors),
+      parameters(model_parameters(settings)) {
   operations_for(backend, dtype);  // refuses a backend that is null or does not compute in this dtype
-  check(dtype == DType::f32 || dtype == DType::f64, ErrorCode::unsupported, "dtype is ", name_of(dtype),
-        ": expected f32 or f64");
+  check(!tf32 || dtype == DType::f32, ErrorCode::invalid_argument, "tf32 is true with dtype ", name_of(dtype),
+        ": expected f32, whose factors are rounded to tf32");
   const ParameterInfo& last = parameters.back();
   elements = last.offset + last.elements;
   directions = config.bidirectional ? 2 : 1;
@@ -69,6 +74,7 @@ VisitLstm::State::Plans VisitLstm::State::make_plans(const Capacity& capacity, b
   pool.vocab_size = config.vocab_size;
   pool.padding_idx = config.padding_idx;
   pool.attention_width = attends() ? config.embedding_dim / 2 : 0;
+  pool.tf32 = tf32;
   SegmentPoolDesc weighted_pool = pool;
   weighted_pool.weighted = true;
 
@@ -80,6 +86,7 @@ VisitLstm::State::Plans VisitLstm::State::make_plans(const Capacity& capacity, b
   lstm.bidirectional = config.bidirectional;
   lstm.dropout = config.dropout;
   lstm.training = for_training;
+  lstm.tf32 = tf32;
   lstm.capacity = capacity;
 
   LinearDesc head;
@@ -87,6 +94,7 @@ VisitLstm::State::Plans VisitLstm::State::make_plans(const Capacity& capacity, b
   head.rows = patient_level() ? capacity.sequences : capacity.rows;
   head.input_size = feature_width();
   head.output_size = config.output_dim;
+  head.tf32 = tf32;
 
   MaskedLossDesc loss;
   loss.dtype = dtype;
@@ -120,8 +128,14 @@ VisitLstm::State::Memory VisitLstm::State::carve(Carver& carver, const Plans& pl
                                                  bool for_training) const {
   const std::int64_t rows = capacity.rows, results = patient_level() ? capacity.sequences : rows;
   const auto take = [&](std::int64_t count, std::int64_t width) {
-    return dtype == DType::f64 ? reinterpret_cast<std::byte*>(carver.take<double>(count * width))
-                               : reinterpret_cast<std::byte*>(carver.take<float>(count * width));
+    switch (size_of(dtype)) {
+      case sizeof(double):
+        return reinterpret_cast<std::byte*>(carver.take<double>(count * width));
+      case sizeof(float):
+        return reinterpret_cast<std::byte*>(carver.take<float>(count * width));
+      default:
+        return reinterpret_cast<std::byte*>(carver.take<std::uint16_t>(count * width));
+    }
   };
   const auto take_bytes = [&](std::size_t bytes) {
     return carver.take<std::byte>(static_cast<std::int64_t>(bytes));
@@ -162,6 +176,8 @@ void VisitLstm::State::allocate_gradients() {
 // Whatever fails, fails before the mode changes.
 void VisitLstm::State::reserve(const Capacity& wanted, bool for_training) {
   Mode& mode = for_training ? training : inference;
+  check(!for_training || dtype != DType::f16, ErrorCode::unsupported,
+        "dtype is f16: expected f32 or bf16 for training, in f16 small gradients are 0");
   if (mode.plans && contains(mode.capacity, wanted)) return;
   const Capacity grown = widened(mode.capacity, wanted);
   Plans plans = make_plans(grown, for_training);

@@ -45,7 +45,7 @@ struct VisitLstm::State {
     std::byte* workspace = nullptr;  // every operation's in turn
   };
 
-  State(std::shared_ptr<Backend> backend, const ModelConfig& config, DType dtype);
+  State(std::shared_ptr<Backend> backend, const ModelConfig& config, DType dtype, bool tf32);
 
   std::size_t bytes_of(std::int64_t count) const { return static_cast<std::size_t>(count) * size_of(dtype); }
   std::int64_t feature_width() const { return directions * config.hidden_dim; }
@@ -79,6 +79,7 @@ struct VisitLstm::State {
   std::shared_ptr<Backend> backend;
   ModelConfig config;
   DType dtype;
+  bool tf32;
   std::vector<ParameterInfo> parameters;
   std::int64_t elements = 0;  // of the flat arrays
   std::int64_t directions = 1;

@@ -5,6 +5,7 @@
 // holds half a file.
 
 #include <filesystem>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -48,10 +49,14 @@ void write_config(const std::filesystem::path& file, const ModelConfig& config);
 void load_parameters(const std::filesystem::path& file, VisitLstm& model);
 // Writes them as F32, or F64 for a model in f64.
 void save_parameters(const std::filesystem::path& file, const VisitLstm& model);
+// The same with other values, as F32: of a model that is trained in bf16, the ones its optimizer adds up in.
+// values [model.parameter_count()], laid out as model.parameters() says.
+void save_parameters(const std::filesystem::path& file, const VisitLstm& model,
+                     std::span<const float> values);
 
 // The model of a directory: config.json and model.safetensors, which must agree before memory is taken for
 // the parameters, so that a config.json that asks for too much is refused.
 VisitLstm read_model(const std::filesystem::path& folder, std::shared_ptr<Backend> backend,
-                     DType dtype = DType::f32);
+                     DType dtype = DType::f32, bool tf32 = false);
 
 }  // namespace ragtime

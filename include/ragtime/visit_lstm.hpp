@@ -63,7 +63,8 @@ struct ParameterInfo {
 
 std::vector<ParameterInfo> model_parameters(const ModelConfig& config);
 
-// What the loss compares with. Device pointers; R = B for patient-level tasks, N for visit-level ones.
+// What the loss compares with, of the model's dtype. Device pointers; R = B for patient-level tasks, N for
+// visit-level ones.
 struct ModelTargets {
   const void* values = nullptr;          // [R, K] dtype: binary_classification, regression, visit_binary
   const std::int32_t* labels = nullptr;  // [B]: multi_class, in [0, K); -100: masked
@@ -77,8 +78,11 @@ struct ModelTargets {
 
 class VisitLstm {
  public:
-  // Parameters are zero until initialize or load. dtype f32, or f64 for reference.
-  VisitLstm(std::shared_ptr<Backend> backend, const ModelConfig& config, DType dtype = DType::f32);
+  // Parameters are zero until initialize or load. dtype is that of parameters, activations and gradients:
+  // f32, on CUDA also bf16, and f16 for inference alone; f64 on the CPU, for reference. tf32: on CUDA, with
+  // f32, factors of products may be rounded to tf32.
+  VisitLstm(std::shared_ptr<Backend> backend, const ModelConfig& config, DType dtype = DType::f32,
+            bool tf32 = false);
   ~VisitLstm();
   VisitLstm(VisitLstm&&) noexcept;
   VisitLstm& operator=(VisitLstm&&) noexcept;
@@ -88,7 +92,8 @@ class VisitLstm {
   Backend& backend() const;
 
   // PyTorch's default initialisation of the same modules (embedding N(0, 1) with a zero padding row, linear
-  // and LSTM uniform), from Philox: the same seed gives the same parameters on every backend.
+  // and LSTM uniform), from Philox: the same seed gives the same parameters on every backend, rounded to the
+  // dtype.
   void initialize(std::uint64_t seed);
 
   std::span<const ParameterInfo> parameters() const;
@@ -99,12 +104,13 @@ class VisitLstm {
   void* gradient_data() const;   // device, likewise; null before the first reserve(..., true)
 
   // Makes room for batches up to this size, after which those run without allocating. A larger batch makes
-  // room for itself; nothing ever shrinks.
+  // room for itself; nothing ever shrinks. Throws Error(unsupported) on training in f16, whose gradients
+  // would vanish without a scaled loss.
   void reserve(const Capacity& capacity, bool training);
 
   // Logits [R, K] on the device, valid until the next call. Dropout is off.
   const void* forward(const DeviceBatch& batch, Stream stream = {}, std::uint64_t* status = nullptr);
-  // The same, and the mean loss with its denominator (device, [1] dtype each).
+  // The same, and the mean loss with its denominator (device, [1] dtype each, f32 for bf16 and f16).
   const void* evaluate(const DeviceBatch& batch, const ModelTargets& targets, void* loss, void* weight_sum,
                        Stream stream = {}, std::uint64_t* status = nullptr);
   // Loss and all gradients (overwritten). Dropout, where config().dropout > 0, is applied to the pooled
