@@ -241,8 +241,8 @@ class Evaluate : public OnBackend {
     return model;
   }
   Evaluation run(VisitLstm& model, const std::vector<std::vector<std::int32_t>>& batches) {
-    BatchLoader loader(backend, encoded_, examples_);
-    return evaluate(model, loader, backend, batches);
+    BatchFeed feed(backend, encoded_, examples_);
+    return evaluate(model, feed, backend, batches);
   }
   std::vector<float> parameters(const VisitLstm& model) {
     std::vector<float> values(static_cast<std::size_t>(model.parameter_count()));

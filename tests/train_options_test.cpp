@@ -151,6 +151,7 @@ const std::pair<const char*, Change> decisive[] = {
     {"--clip", [](TrainOptions& o) { o.optimizer.clip_norm = 0; }},
     {"--validation", [](TrainOptions& o) { o.validation = 0.25; }},
     {"--seed", [](TrainOptions& o) { o.seed = std::numeric_limits<std::uint64_t>::max(); }},
+    {"--precision", [](TrainOptions& o) { o.precision = Precision::bf16; }},
 };
 
 TEST(Settings, DifferAndAreNamedWhereTheBitsWould) {
@@ -217,6 +218,7 @@ TEST_F(TrainingJson, GivesBackWhatPredictRepeats) {
   options.tables = {"conditions", "medications"};
   options.seed = 0xFEDCBA9876543210;
   options.validation = 1.0 / 3;
+  options.precision = Precision::tf32;
   for (const auto& task :
        {options.task, TaskOptions{.task = Task::multi_class, .label_code = {}, .labels_file = "a/b.csv"},
         TaskOptions{.task = Task::next_visit, .label_code = {}, .labels_file = {}}}) {
@@ -226,7 +228,11 @@ TEST_F(TrainingJson, GivesBackWhatPredictRepeats) {
     EXPECT_EQ(read.tables, options.tables);
     EXPECT_EQ(read.seed, options.seed);
     EXPECT_EQ(read.validation, options.validation);
+    EXPECT_EQ(read.precision, options.precision);
   }
+  // As written before there was a choice.
+  folder_.write("training.json", R"({"task":"next_visit"})");
+  EXPECT_EQ(read_training_file(file_).precision, Precision::f32);
   options.tables.clear();
   EXPECT_TRUE(round_trip(options).tables.empty());
 }
@@ -252,6 +258,22 @@ TEST_F(TrainingJson, RefusesATaskThatCannotBe) {
   EXPECT_THAT(refused(R"({"task":"survival"})", code), HasSubstr("--label-code"));
   EXPECT_THAT(refused(R"({"task":"visit_binary","label_code":"X","horizon_days":-1})", code),
               HasSubstr("-1"));
+}
+
+TEST_F(TrainingJson, RefusesAPrecisionThatCannotBe) {
+  EXPECT_THAT(refused(R"({"task":"next_visit","precision":"fp8"})", ErrorCode::invalid_argument),
+              HasSubstr("precision is \"fp8\": expected f32, tf32 or bf16"));
+}
+
+TEST(PrecisionName, GoesThereAndBackAndOnlyCudaComputesInTheOthers) {
+  for (const Precision precision : all_precisions) {
+    EXPECT_EQ(precision_from_name(name_of(precision)), precision);
+    EXPECT_NO_THROW(check_supported(precision, DeviceType::cuda));
+  }
+  EXPECT_NO_THROW(check_supported(Precision::f32, DeviceType::cpu));
+  for (const Precision precision : {Precision::tf32, Precision::bf16})
+    expect_error(ErrorCode::unsupported, {"--precision is ", name_of(precision), "cpu", "expected f32"},
+                 [&] { check_supported(precision, DeviceType::cpu); });
 }
 
 }  // namespace

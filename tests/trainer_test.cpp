@@ -64,8 +64,8 @@ TEST_P(TrainerTest, LeavesTheModelOfTheBestEpochAndTheHistory) {
   const auto data = small_data(options);
   VisitLstm model = read_model(folder_.path(), backend);
   EXPECT_EQ(model.config(), data->config);
-  BatchLoader loader(backend, data->encoded, data->examples);
-  const Evaluation evaluation = evaluate(model, loader, backend, {&data->split.validation, 1});
+  BatchFeed feed(backend, data->encoded, data->examples);
+  const Evaluation evaluation = evaluate(model, feed, backend, {&data->split.validation, 1});
   EXPECT_NEAR(evaluation.loss, best.validation_loss, 1e-6);
   ASSERT_EQ(evaluation.metrics.size(), best.metrics.size());
   for (std::size_t i = 0; i < best.metrics.size(); ++i)

@@ -94,6 +94,7 @@ VisitLstm::State::Plans VisitLstm::State::make_plans(const Capacity& capacity, b
   head.rows = patient_level() ? capacity.sequences : capacity.rows;
   head.input_size = feature_width();
   head.output_size = config.output_dim;
+  head.rows_on_host = true;
   head.tf32 = tf32;
 
   MaskedLossDesc loss;

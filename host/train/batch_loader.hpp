@@ -14,11 +14,14 @@ namespace ragtime {
 
 class BatchLoader {
  public:
-  BatchLoader(std::shared_ptr<Backend> backend, const EncodedCohort& encoded, const ExampleSet& examples);
+  // dtype is the model's, f32, bf16 or f16.
+  BatchLoader(std::shared_ptr<Backend> backend, const EncodedCohort& encoded, const ExampleSet& examples,
+              DType dtype = DType::f32);
 
-  // indices into the examples. What was loaded before is gone.
-  void load(std::span<const std::int32_t> indices);
-  void load_with_targets(std::span<const std::int32_t> indices);
+  // indices into the examples. What was loaded before is gone. The copies are queued on the stream; see
+  // DeviceBatch::load.
+  void load(std::span<const std::int32_t> indices, Stream stream = {});
+  void load_with_targets(std::span<const std::int32_t> indices, Stream stream = {});
 
   const RaggedBatch& host_batch() const { return host_batch_; }
   const HostTargets& host_targets() const { return host_targets_; }
@@ -29,11 +32,13 @@ class BatchLoader {
   std::shared_ptr<Backend> backend_;
   const EncodedCohort& encoded_;
   const ExampleSet& examples_;
+  DType dtype_;
   RaggedBatch host_batch_;
   HostTargets host_targets_;
   DeviceBatch batch_;
+  std::vector<std::byte> rounded_values_;  // host_targets_.values in dtype_
+  HostBuffer target_staging_;
   Buffer target_memory_;
-  std::vector<std::byte> staging_;
   ModelTargets targets_;
 };
 

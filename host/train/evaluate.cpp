@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "host/train/readback.hpp"
 #include "ragtime/status.hpp"
 
 namespace ragtime {
@@ -120,36 +121,27 @@ std::vector<Metric> MetricCollector::finish() const {
   return {};
 }
 
-LossPair::LossPair(std::shared_ptr<Backend> backend)
-    : backend_(std::move(backend)), memory_(backend_, 2 * sizeof(float)) {}
-
-LossPair::Values LossPair::read() const {
-  float values[2];
-  backend_->copy(values, memory_.data(), sizeof values, CopyKind::to_host);
-  backend_->synchronize();
-  return {values[0], values[1]};
-}
-
-Evaluation evaluate(VisitLstm& model, BatchLoader& loader, std::shared_ptr<Backend> backend,
+Evaluation evaluate(VisitLstm& model, BatchFeed& feed, std::shared_ptr<Backend> backend,
                     std::span<const std::vector<std::int32_t>> batches) {
-  const LossPair loss(backend);
+  LossPair loss(backend);
+  Logits logits(backend, model.dtype());
   Status status(backend);
   MetricCollector metrics(model.config().task);
-  std::vector<float> logits;
   double sum = 0, weight = 0;
-  for (const std::vector<std::int32_t>& batch : batches) {
-    loader.load_with_targets(batch);
+  feed.start(batches);
+  while (const BatchLoader* loaded = feed.next()) {
     const void* on_device =
-        model.evaluate(loader.batch(), loader.targets(), loss.loss(), loss.weight(), {}, status.word());
-    const Capacity& size = loader.batch().size();
+        model.evaluate(loaded->batch(), loaded->targets(), loss.loss(), loss.weight(), {}, status.word());
+    const Capacity& size = loaded->batch().size();
     const std::int64_t rows = is_patient_level(model.config().task) ? size.sequences : size.rows;
-    logits.resize(static_cast<std::size_t>(rows * model.config().output_dim));
-    backend->copy(logits.data(), on_device, logits.size() * sizeof(float), CopyKind::to_host);
-    status.check();
-    const LossPair::Values values = loss.read();
+    loss.queue();
+    logits.queue(on_device, rows * model.config().output_dim);
+    feed.load_ahead();
+    status.check();  // waits
+    const LossPair::Values values = loss.values();
     if (values.weight > 0) sum += values.loss * values.weight;
     weight += values.weight;
-    metrics.add(loader.host_batch(), loader.host_targets(), logits);
+    metrics.add(loaded->host_batch(), loaded->host_targets(), logits.values());
   }
   return {weight > 0 ? sum / weight : 0, metrics.finish()};
 }

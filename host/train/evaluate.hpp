@@ -6,7 +6,7 @@
 #include <span>
 #include <vector>
 
-#include "host/train/batch_loader.hpp"
+#include "host/train/batch_feed.hpp"
 #include "host/train/history.hpp"
 #include "host/train/metrics.hpp"
 
@@ -49,25 +49,8 @@ struct Evaluation {
   std::vector<Metric> metrics;
 };
 
-// Device memory for a loss and its denominator, read together.
-class LossPair {
- public:
-  explicit LossPair(std::shared_ptr<Backend> backend);
-  float* loss() const { return memory_.as<float>(); }
-  float* weight() const { return memory_.as<float>() + 1; }
-  struct Values {
-    double loss;
-    double weight;
-  };
-  Values read() const;
-
- private:
-  std::shared_ptr<Backend> backend_;
-  Buffer memory_;
-};
-
-// batches: indices into the loader's examples.
-Evaluation evaluate(VisitLstm& model, BatchLoader& loader, std::shared_ptr<Backend> backend,
+// feed: with targets. batches: indices into its examples.
+Evaluation evaluate(VisitLstm& model, BatchFeed& feed, std::shared_ptr<Backend> backend,
                     std::span<const std::vector<std::int32_t>> batches);
 
 }  // namespace ragtime

@@ -7,7 +7,9 @@
 #include "host/core/atomic_file.hpp"
 #include "host/core/check.hpp"
 #include "host/train/activation.hpp"
-#include "host/train/batch_loader.hpp"
+#include "host/train/batch_capacity.hpp"
+#include "host/train/batch_feed.hpp"
+#include "host/train/readback.hpp"
 #include "ragtime/status.hpp"
 
 namespace ragtime {
@@ -58,20 +60,23 @@ PredictionSummary write_predictions(VisitLstm& model, const std::shared_ptr<Back
   const bool patient_level = is_patient_level(config.task);
   AtomicFile file(out);
   file.write(header(config));
-  BatchLoader loader(backend, encoded, examples);
+  const std::vector<std::vector<std::int32_t>> batches = batches_of(examples, outputs);
+  model.reserve(capacity_of(encoded, examples, batches), false);
+  BatchFeed feed(backend, encoded, examples, model.dtype(), BatchFeed::Targets::none);
+  Logits logits(backend, model.dtype());
   Status status(backend);
   PredictionSummary summary;
-  std::vector<float> logits;
   std::vector<double> row(static_cast<std::size_t>(outputs));
   std::string line;
-  for (const std::vector<std::int32_t>& batch : batches_of(examples, outputs)) {
-    loader.load(batch);
-    const void* on_device = model.forward(loader.batch(), {}, status.word());
-    const Capacity& size = loader.batch().size();
-    logits.resize(static_cast<std::size_t>((patient_level ? size.sequences : size.rows) * outputs));
-    backend->copy(logits.data(), on_device, logits.size() * sizeof(float), CopyKind::to_host);
-    status.check();
-    const float* at = logits.data();
+  feed.start(batches);
+  for (const std::vector<std::int32_t>& batch : batches) {
+    const BatchLoader* loaded = feed.next();
+    const Capacity& size = loaded->batch().size();
+    logits.queue(model.forward(loaded->batch(), {}, status.word()),
+                 (patient_level ? size.sequences : size.rows) * outputs);
+    feed.load_ahead();
+    status.check();  // waits
+    const float* at = logits.values().data();
     for (const std::int32_t index : batch) {
       const Example& example = examples.examples[index];
       const std::string id = csv_field(encoded.cohort->patient_ids[example.patient]);

@@ -101,6 +101,7 @@ std::string settings_json(const TrainOptions& options) {
   object["clip"] = options.optimizer.clip_norm;
   object["validation"] = options.validation;
   object["seed"] = options.seed;
+  object["precision"] = name_of(options.precision);
   return object.dump();
 }
 
@@ -127,13 +128,14 @@ void write_training_file(const std::filesystem::path& file, const TrainOptions& 
   object["tables"] = options.tables;
   object["seed"] = options.seed;
   object["validation"] = options.validation;
+  object["precision"] = name_of(options.precision);
   write_file_atomically(file, object.dump(2) + "\n");
 }
 
 TrainingFile read_training_file(const std::filesystem::path& file) {
   JsonObject reader(file.string(), read_file(file), JsonLists::allowed);
   TrainingFile training;
-  std::string task = name_of(training.task.task);
+  std::string task = name_of(training.task.task), precision = name_of(training.precision);
   reader.read("task", task, true);
   reader.read_nullable("label_code", training.task.label_code);
   reader.read_nullable("labels", training.task.labels_file);
@@ -141,9 +143,11 @@ TrainingFile read_training_file(const std::filesystem::path& file) {
   reader.read("tables", training.tables);
   reader.read("seed", training.seed);
   reader.read("validation", training.validation);
+  reader.read("precision", precision);
   reader.refuse_the_rest();
   try {
     training.task.task = task_from_name(task);
+    training.precision = precision_from_name(precision);
     validate(training.task);
     const auto known = event_tables();
     for (const std::string& table : training.tables)

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "host/train/precision.hpp"
 #include "host/train/tasks.hpp"
 #include "ragtime/adamw.hpp"
 #include "ragtime/visit_lstm.hpp"
@@ -26,6 +27,7 @@ struct TrainOptions {
   std::int64_t patience = 5;     // epochs without a better validation loss before it ends; 0: never
   double validation = 0.2;       // share of the patients
   std::uint64_t seed = 0;
+  Precision precision = Precision::f32;
   bool resume = false;
 };
 
@@ -46,6 +48,7 @@ struct TrainingFile {
   std::vector<std::string> tables;  // as given; empty: those that are there
   double validation = 0;
   std::uint64_t seed = 0;
+  Precision precision = Precision::f32;  // of training; whoever reads the model is free to take another
 };
 void write_training_file(const std::filesystem::path& file, const TrainOptions& options);
 TrainingFile read_training_file(const std::filesystem::path& file);

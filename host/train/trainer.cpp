@@ -8,7 +8,10 @@
 #include "host/core/atomic_file.hpp"
 #include "host/core/check.hpp"
 #include "host/core/printable.hpp"
+#include "host/model/parameter_values.hpp"
+#include "host/train/batch_capacity.hpp"
 #include "host/train/evaluate.hpp"
+#include "host/train/readback.hpp"
 #include "ragtime/status.hpp"
 
 namespace ragtime {
@@ -62,20 +65,25 @@ class Trainer::State {
         data_(data),
         options_(options),
         settings_(settings_json(options)),
-        model_(backend_, data.config),
-        optimizer_(backend_, model_.parameter_count(), options.optimizer),
-        loader_(backend_, data.encoded, data.examples),
+        model_(backend_, data.config, dtype_of(options.precision), options.precision == Precision::tf32),
+        optimizer_(backend_, model_.parameter_count(), options.optimizer, model_.dtype()),
+        feed_(backend_, data.encoded, data.examples, model_.dtype()),
         loss_(backend_),
         status_(backend_) {
     history_.task = name_of(data.config.task);
     EpochOptions validation = epoch_options(options, 0);
     validation.shuffle = false;
     validation_batches_ = plan_batches(data.examples, data.split.validation, validation);
+    // All the room a run takes, once: to make more would stop the device, and a plan of another size may add
+    // up in another order.
+    model_.reserve(
+        epoch_capacity(data.encoded, data.examples, data.split.training, epoch_options(options, 0)), true);
+    model_.reserve(capacity_of(data.encoded, data.examples, validation_batches_), false);
     const std::filesystem::path file = options.out / "checkpoint.safetensors";
     if (options.resume && std::filesystem::exists(file)) {
       restore(file);
     } else {
-      model_.initialize(options.seed);
+      put_parameters(initial_parameters(model_, options.seed));
     }
   }
 
@@ -103,7 +111,27 @@ class Trainer::State {
   }
 
  private:
-  std::size_t parameters() const { return static_cast<std::size_t>(model_.parameter_count()); }
+  std::size_t parameter_count() const { return static_cast<std::size_t>(model_.parameter_count()); }
+
+  // The array that the steps add up in, f32 [parameter_count()] on the device.
+  void* parameter_sums() const {
+    return optimizer_.master() != nullptr ? optimizer_.master() : model_.parameter_data();
+  }
+  std::vector<float> fetch(const void* from) const {
+    std::vector<float> values(parameter_count());
+    backend_->copy(values.data(), from, values.size() * sizeof(float), CopyKind::to_host);
+    backend_->synchronize();
+    return values;
+  }
+  void put(void* to, const std::vector<float>& values) {
+    backend_->copy(to, values.data(), values.size() * sizeof(float), CopyKind::to_device);
+    backend_->synchronize();
+  }
+  std::vector<float> parameters() const { return fetch(parameter_sums()); }
+  void put_parameters(const std::vector<float>& values) {
+    put(parameter_sums(), values);
+    if (optimizer_.master() != nullptr) optimizer_.load_master(optimizer_.master(), model_.parameter_data());
+  }
 
   bool out_of_patience() const {
     return options_.patience > 0 && position_.epoch - 1 - history_.best_epoch >= options_.patience;
@@ -123,11 +151,12 @@ class Trainer::State {
     progress.total_rows = rows_of(data_.examples, data_.split.training);
     for (std::int64_t i = 0; i < position_.batch; ++i) progress.rows += rows_of(data_.examples, batches[i]);
     const std::int64_t rows_before = progress.rows;
+    feed_.start(batches, static_cast<std::size_t>(position_.batch));
     const auto start = Clock::now();
     for (; position_.batch < progress.batches; ++position_.batch) {
       if (observer.stop_requested()) return std::nullopt;
       if (Clock::now() - last_saved_ > checkpoint_interval) save();
-      train_batch(batches[position_.batch]);
+      train_batch();
       progress.rows += rows_of(data_.examples, batches[position_.batch]);
       progress.batch = position_.batch + 1;
       progress.rows_per_second = static_cast<double>(progress.rows - rows_before) / seconds_since(start);
@@ -136,13 +165,15 @@ class Trainer::State {
     return observer.stop_requested() ? std::nullopt : std::optional(progress.rows_per_second);
   }
 
-  void train_batch(std::span<const std::int32_t> batch) {
-    loader_.load_with_targets(batch);
-    model_.forward_backward(loader_.batch(), loader_.targets(), options_.seed, &optimizer_.state()->step,
+  void train_batch() {
+    const BatchLoader& loaded = *feed_.next();
+    model_.forward_backward(loaded.batch(), loaded.targets(), options_.seed, &optimizer_.state()->step,
                             loss_.loss(), loss_.weight(), {}, status_.word());
     optimizer_.step(model_.parameter_data(), model_.gradient_data(), {}, status_.word());
-    status_.check();
-    const LossPair::Values values = loss_.read();
+    loss_.queue();
+    feed_.load_ahead();
+    status_.check();  // waits
+    const LossPair::Values values = loss_.values();
     // At once: what comes after is lost work, and such a sum has no place in a checkpoint.
     require_finite(values.loss, "training");
     if (values.weight > 0) position_.loss_sum += values.loss * values.weight;
@@ -154,7 +185,7 @@ class Trainer::State {
     record.epoch = position_.epoch;
     record.train_loss = position_.weight_sum > 0 ? position_.loss_sum / position_.weight_sum : 0;
     observer.on_validation();
-    Evaluation evaluation = evaluate(model_, loader_, backend_, validation_batches_);
+    Evaluation evaluation = evaluate(model_, feed_, backend_, validation_batches_);
     record.validation_loss = evaluation.loss;
     record.metrics = std::move(evaluation.metrics);
     require_finite(record.validation_loss, "validation");
@@ -181,7 +212,7 @@ class Trainer::State {
     data_.vocabulary.write(options_.out / "vocabulary.txt");
     write_training_file(options_.out / "training.json", options_);
     write_config(options_.out / "config.json", data_.config);
-    save_parameters(options_.out / "model.safetensors", model_);
+    save_parameters(options_.out / "model.safetensors", model_, parameters());
   }
 
   void save() {
@@ -190,13 +221,9 @@ class Trainer::State {
     checkpoint.fingerprint = data_.fingerprint;
     checkpoint.position = position_;
     checkpoint.history = history_;
-    const auto fetch = [&](std::vector<float>& to, const void* from) {
-      to.resize(parameters());
-      backend_->copy(to.data(), from, to.size() * sizeof(float), CopyKind::to_host);
-    };
-    fetch(checkpoint.parameters, model_.parameter_data());
-    fetch(checkpoint.first_moment, optimizer_.first_moment());
-    fetch(checkpoint.second_moment, optimizer_.second_moment());
+    checkpoint.parameters = parameters();
+    checkpoint.first_moment = fetch(optimizer_.first_moment());
+    checkpoint.second_moment = fetch(optimizer_.second_moment());
     backend_->copy(&checkpoint.optimizer, optimizer_.state(), sizeof checkpoint.optimizer, CopyKind::to_host);
     backend_->synchronize();
     write_checkpoint(options_.out / "checkpoint.safetensors", checkpoint);
@@ -231,13 +258,10 @@ class Trainer::State {
     check(checkpoint.fingerprint == data_.fingerprint, ErrorCode::invalid_argument,
           "--resume with other data than the run in ", options_.out.string(),
           " was begun with: expected the same --data and labels");
-    check(checkpoint.parameters.size() == parameters(), ErrorCode::shape_mismatch, file.string(), " holds ",
-          checkpoint.parameters.size(), " parameters: expected ", parameters());
+    check(checkpoint.parameters.size() == parameter_count(), ErrorCode::shape_mismatch, file.string(),
+          " holds ", checkpoint.parameters.size(), " parameters: expected ", parameter_count());
     check_position(checkpoint, file.string());
-    const auto put = [&](void* to, const std::vector<float>& from) {
-      backend_->copy(to, from.data(), from.size() * sizeof(float), CopyKind::to_device);
-    };
-    put(model_.parameter_data(), checkpoint.parameters);
+    put_parameters(checkpoint.parameters);
     put(optimizer_.first_moment(), checkpoint.first_moment);
     put(optimizer_.second_moment(), checkpoint.second_moment);
     backend_->copy(optimizer_.state(), &checkpoint.optimizer, sizeof checkpoint.optimizer,
@@ -254,7 +278,7 @@ class Trainer::State {
   const std::string settings_;
   VisitLstm model_;
   AdamW optimizer_;
-  BatchLoader loader_;
+  BatchFeed feed_;
   LossPair loss_;
   Status status_;
   std::vector<std::vector<std::int32_t>> validation_batches_;
