@@ -81,6 +81,7 @@ TEST_F(Options, UnknownNames) {
   expect_misuse({"--task", "next_visit", "--preset", "tiny"}, {"--preset", "tiny", "small"});
   expect_misuse({"--task", "next_visit", "--aggregation", "last"}, {"--aggregation", "last", "attention"});
   expect_misuse({"--task", "next_visit", "--device", "tpu"}, {"--device", "tpu", "cuda"});
+  expect_misuse({"--task", "next_visit", "--precision", "fp8"}, {"--precision", "fp8", "bf16"});
   expect_misuse({"--task", "binary_classification", "--label-code", ""},
                 {"--label-code", "not an empty text"});
   expect_misuse({"--task", "next_visit", "--tables", "conditions,visits"},
@@ -114,11 +115,23 @@ TEST_F(Options, WhatTheTaskHasNoUseForOrLacks) {
                 {"embedding_dim is 1", "attention"});
 }
 
+TEST_F(Options, APrecisionThatTheCpuDoesNotComputeIn) {
+  for (const char* precision : {"tf32", "bf16"}) {
+    const Arguments asked = {"--device", "cpu", "--precision", precision};
+    expect_misuse(Arguments{"--task", "next_visit"} + asked,
+                  {"--precision is", precision, "cpu", "--device cuda"});
+    expect_refused(run_tool(predict(at("none"), at("none"), at("out.csv")) + asked), 2,
+                   {"--precision is", precision, "cpu"});
+  }
+}
+
 TEST_F(Options, CudaWithoutCuda) {
   if (run_tool({"info"}).out.find(", cuda") != std::string::npos) GTEST_SKIP() << "this build has CUDA";
   const std::string data = synth(30);
   expect_failure(data, {"--task", "next_visit", "--device", "cuda"}, {"cuda", "this build", "no CUDA"});
-  must_train(data, at("cpu"), {"--task", "next_visit", "--device", "auto", "--epochs", "1"});
+  expect_failure(data, {"--task", "next_visit", "--precision", "bf16"}, {"--precision is bf16", "cpu"});
+  must_train(data, at("cpu"),
+             {"--task", "next_visit", "--device", "auto", "--precision", "f32", "--epochs", "1"});
   expect_refused(run_tool(predict(at("cpu"), data, at("out.csv")) + Arguments{"--device", "cuda"}), 1,
                  {"no CUDA"});
   EXPECT_FALSE(std::filesystem::exists(at("out.csv")));

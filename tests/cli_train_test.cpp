@@ -73,6 +73,7 @@ TEST_P(TrainTask, WritesAModelItsHistoryAndATable) {
   const auto training = json_of(at("model/training.json"));
   EXPECT_EQ(training["task"], task);
   EXPECT_EQ(training["seed"], 7);
+  EXPECT_EQ(training["precision"], "f32");
   EXPECT_EQ(training["label_code"].is_null(), with_labels || task == std::string("next_visit"));
   EXPECT_EQ(training["labels"].is_null(), !with_labels);
   EXPECT_THAT(bytes_of(at("model/history.svg")), testing::StartsWith("<svg"));

@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "host/cli/commands.hpp"
+#include "host/cli/compute_options.hpp"
 #include "host/cli/progress.hpp"
 #include "host/cli/read_data.hpp"
 #include "host/core/check.hpp"
@@ -19,7 +20,7 @@ struct PredictOptions {
   std::filesystem::path model;
   std::string data;
   std::filesystem::path out;
-  std::string device = "auto";
+  ComputeOptions compute;
   std::vector<std::string> tables;
 };
 
@@ -36,8 +37,9 @@ TrainingFile read_training(const std::filesystem::path& folder, Task task) {
 }
 
 int run(PredictOptions options) {
-  const auto backend = make_backend(options.device);
-  VisitLstm model = read_model(options.model, backend);
+  const auto backend = make_backend(options.compute);
+  const Precision precision = options.compute.precision;
+  VisitLstm model = read_model(options.model, backend, dtype_of(precision), precision == Precision::tf32);
   const Vocabulary vocabulary = Vocabulary::read(options.model / "vocabulary.txt");
   check(vocabulary.size() == model.config().vocab_size, ErrorCode::shape_mismatch,
         (options.model / "vocabulary.txt").string(), " has ", vocabulary.size(),
@@ -87,7 +89,7 @@ Command add_predict(CLI::App& tool) {
   command->add_option("--out", options->out, "The file to write; /dev/stdout for standard output")
       ->type_name("FILE.csv")
       ->required();
-  add_device_option(*command, options->device);
+  add_compute_options(*command, options->compute);
   command->footer(
       "Patient-level tasks give patient_id,p0[,p1...], one line a patient; visit-level ones "
       "patient_id,visit,p0[,...],\n"

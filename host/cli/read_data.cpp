@@ -23,15 +23,6 @@ void add_data_options(CLI::App& command, std::string& data, std::vector<std::str
       ->delimiter(',');
 }
 
-void add_device_option(CLI::App& command, std::string& device) {
-  command
-      .add_option("--device", device,
-                  "Where to compute; auto takes CUDA when it is built in and a GPU is there")
-      ->check(CLI::IsMember({"auto", "cpu", "cuda"}))
-      ->type_name("NAME")
-      ->capture_default_str();
-}
-
 Cohort read_data(const std::filesystem::path& data, const std::vector<std::string>& tables) {
   const auto start = std::chrono::steady_clock::now();
   ReadReport report;

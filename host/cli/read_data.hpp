@@ -14,9 +14,6 @@ namespace ragtime::cli {
 // Adds --data and --tables.
 void add_data_options(CLI::App& command, std::string& data, std::vector<std::string>& tables, bool required);
 
-// Adds --device auto|cpu|cuda.
-void add_device_option(CLI::App& command, std::string& device);
-
 // Reads the cohort and says on standard error what was read, how fast, and what was skipped.
 Cohort read_data(const std::filesystem::path& data, const std::vector<std::string>& tables);
 

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "host/cli/commands.hpp"
+#include "host/cli/compute_options.hpp"
 #include "host/cli/progress.hpp"
 #include "host/cli/read_data.hpp"
 #include "host/cli/train_report.hpp"
@@ -24,13 +25,14 @@ struct TrainArguments {
   std::string task;
   std::string preset = "small";
   std::string aggregation = name_of(PoolMode::mean);
-  std::string device = "auto";
+  ComputeOptions compute;
   std::optional<std::int64_t> embedding_dim, hidden_dim, num_layers, batch_size, batch_rows;
   std::optional<double> horizon_days;
 };
 
 TrainOptions resolve(const TrainArguments& arguments) {
   TrainOptions options = arguments.options;
+  options.precision = arguments.compute.precision;
   options.data = arguments.data;
   options.task.task = task_from_name(arguments.task);
   options.task.horizon_days = arguments.horizon_days.value_or(default_horizon_days);
@@ -86,7 +88,7 @@ int finish(TrainEnd end, const History& history, const TrainOptions& options) {
 int run(const TrainArguments& arguments) {
   TrainOptions options;
   check_usage([&] { options = resolve(arguments); });
-  const auto backend = make_backend(arguments.device);
+  const auto backend = make_backend(arguments.compute);
   const RunFolder folder(options);
   Cohort cohort = read_data(options.data, options.tables);
   std::vector<PatientLabel> labels;
@@ -189,7 +191,7 @@ void add_run_options(CLI::App& command, TrainArguments& arguments) {
       ->type_name("X")
       ->capture_default_str();
   add_seed_option(command, options.seed, "Of parameters, split, shuffles and dropout: same seed, same bits");
-  add_device_option(command, arguments.device);
+  add_compute_options(command, arguments.compute);
   command.add_flag("--resume", options.resume, "Go on where a run in --out was interrupted; same options")
       ->disable_flag_override();
 }
