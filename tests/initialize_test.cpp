@@ -20,14 +20,14 @@ TEST(Initialize, DrawsParametersAsPyTorchsModulesDo) {
   config.hidden_dim = 25;
   config.padding_idx = 7;
   VisitLstm model(backend, config), same(backend, config, DType::f64), other(backend, config);
-  const auto zero = copied<float>(model.parameter_data(), model.parameter_count());
+  const auto zero = copied<float>(*backend, model.parameter_data(), model.parameter_count());
   EXPECT_TRUE(close(zero, std::vector<float>(zero.size(), 0.0f), 0));
   model.initialize(42);
   same.initialize(42);
   other.initialize(43);
-  const auto flat = copied<float>(model.parameter_data(), model.parameter_count());
-  EXPECT_TRUE(close(flat, copied<double>(same.parameter_data(), same.parameter_count()), 1e-7));
-  EXPECT_FALSE(same_bits(flat, copied<float>(other.parameter_data(), other.parameter_count())));
+  const auto flat = copied<float>(*backend, model.parameter_data(), model.parameter_count());
+  EXPECT_TRUE(close(flat, copied<double>(*backend, same.parameter_data(), same.parameter_count()), 1e-7));
+  EXPECT_FALSE(same_bits(flat, copied<float>(*backend, other.parameter_data(), other.parameter_count())));
   for (const ParameterInfo& parameter : model.parameters()) {
     double sum = 0, squares = 0, largest = 0;
     for (std::int64_t i = 0; i < parameter.elements; ++i) {

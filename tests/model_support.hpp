@@ -3,7 +3,6 @@
 // What the tests of the whole model share: a few ragged patients, targets for every task, and a device whose
 // fresh memory reads as NaN and whose allocations are counted.
 
-#include <cstring>
 #include <memory>
 #include <span>
 #include <string>
@@ -11,6 +10,7 @@
 
 #include "ragtime/ragged_batch.hpp"
 #include "ragtime/visit_lstm.hpp"
+#include "tests/support.hpp"
 
 namespace ragtime::test {
 
@@ -40,8 +40,7 @@ inline ModelConfig config_for(Task task, PoolMode aggregation = PoolMode::mean, 
   return config;
 }
 
-// Targets of a batch with the lengths of some_patients, some masked. In host memory, which is the device's on
-// the CPU.
+// Targets of a batch with the lengths of some_patients, some masked, in host memory.
 template <class T>
 struct Targets {
   std::vector<T> values;
@@ -63,16 +62,40 @@ struct Targets {
     labels.assign(4, -100);
     event_time.assign(4, -1);
   }
+  // Where the host's memory is the device's.
   ModelTargets view() const {
     return {values.data(), labels.data(), event_time.data(), observed.data(),
             row_weight.empty() ? nullptr : row_weight.data()};
   }
 };
 
-// The CPU backend behind a counter. Its memory begins as bytes that are NaN as a float or a double and -1 as
-// an integer.
+// The same on any device.
+template <class T>
+class DeviceTargets {
+ public:
+  DeviceTargets(const std::shared_ptr<Backend>& backend, const Targets<T>& host)
+      : values_(backend, host.values),
+        labels_(backend, host.labels),
+        event_time_(backend, host.event_time),
+        observed_(backend, host.observed),
+        row_weight_(backend, host.row_weight) {}
+  ModelTargets view() const {
+    return {values_.data(), labels_.data(), event_time_.data(), observed_.data(), row_weight_.data()};
+  }
+
+ private:
+  DeviceArray<T> values_;
+  DeviceArray<std::int32_t> labels_, event_time_;
+  DeviceArray<std::uint8_t> observed_;
+  DeviceArray<float> row_weight_;  // null where there are none
+};
+
+// A backend, the CPU's unless another is given, behind a counter. Its memory begins as bytes that are NaN as
+// a float or a double and -1 as an integer.
 class PoisonedBackend final : public Backend {
  public:
+  explicit PoisonedBackend(std::shared_ptr<Backend> inner = make_backend("cpu")) : inner_(std::move(inner)) {}
+
   int allocations = 0;
 
   DeviceType device() const override { return inner_->device(); }
@@ -80,7 +103,9 @@ class PoisonedBackend final : public Backend {
   void* allocate(std::size_t bytes) override {
     ++allocations;
     void* memory = inner_->allocate(bytes);
-    std::memset(memory, 0xFF, bytes);
+    const std::vector<std::uint8_t> poison(bytes, 0xFF);
+    inner_->copy(memory, poison.data(), bytes, CopyKind::to_device, {});
+    inner_->synchronize({});
     return memory;
   }
   void deallocate(void* memory, std::size_t bytes) noexcept override { inner_->deallocate(memory, bytes); }
@@ -89,10 +114,17 @@ class PoisonedBackend final : public Backend {
   }
   void zero(void* memory, std::size_t bytes, Stream stream) override { inner_->zero(memory, bytes, stream); }
   void synchronize(Stream stream) override { inner_->synchronize(stream); }
+  void* allocate_host(std::size_t bytes) override { return inner_->allocate_host(bytes); }
+  void deallocate_host(void* memory, std::size_t bytes) noexcept override {
+    inner_->deallocate_host(memory, bytes);
+  }
+  Stream make_stream() override { return inner_->make_stream(); }
+  void free_stream(Stream stream) noexcept override { inner_->free_stream(stream); }
+  void order(Stream earlier, Stream later) override { inner_->order(earlier, later); }
   const OperationFactory& operations() const override { return inner_->operations(); }
 
  private:
-  std::shared_ptr<Backend> inner_ = make_backend("cpu");
+  std::shared_ptr<Backend> inner_;
 };
 
 inline DeviceBatch load(const std::shared_ptr<Backend>& backend, std::span<const PatientVisits> patients,
@@ -105,9 +137,11 @@ inline DeviceBatch load(const std::shared_ptr<Backend>& backend, std::span<const
 }
 
 template <class T>
-std::vector<T> copied(const void* from, std::int64_t elements) {
-  const T* first = static_cast<const T*>(from);
-  return std::vector<T>(first, first + elements);
+std::vector<T> copied(Backend& backend, const void* from, std::int64_t elements) {
+  std::vector<T> values(static_cast<std::size_t>(elements));
+  backend.copy(values.data(), from, values.size() * sizeof(T), CopyKind::to_host);
+  backend.synchronize();
+  return values;
 }
 
 }  // namespace ragtime::test

@@ -33,7 +33,7 @@ ModelConfig attentive() {
 
 template <class T>
 std::vector<T> values_of(const VisitLstm& model) {
-  return copied<T>(model.parameter_data(), model.parameter_count());
+  return copied<T>(model.backend(), model.parameter_data(), model.parameter_count());
 }
 
 // The numbers of a tensor in another dtype of the format.
@@ -230,8 +230,8 @@ TEST_F(ParameterFile, ADirectoryIsAModel) {
   EXPECT_EQ(read.config(), attentive());
   const auto patients = some_patients();
   const DeviceBatch batch = load(backend, patients);
-  const auto expected = copied<float>(model.forward(batch), 12);
-  EXPECT_TRUE(same_bits(copied<float>(read.forward(batch), 12), expected));
+  const auto expected = copied<float>(*backend, model.forward(batch), 12);
+  EXPECT_TRUE(same_bits(copied<float>(*backend, read.forward(batch), 12), expected));
   EXPECT_EQ(read_model(folder.path(), backend, DType::f64).dtype(), DType::f64);
 }
 

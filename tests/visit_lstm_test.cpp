@@ -74,8 +74,8 @@ TEST_P(VisitLstmCase, LogitsAreThoseOfPlainLoops) {
     const auto own = plain.logits(patient);
     expected.insert(expected.end(), own.begin(), own.end());
   }
-  EXPECT_TRUE(close(copied<double>(reference.forward(batch), logits()), expected, 1e-12));
-  EXPECT_TRUE(close(copied<float>(model.forward(batch), logits()), expected, 1e-5));
+  EXPECT_TRUE(close(copied<double>(*backend, reference.forward(batch), logits()), expected, 1e-12));
+  EXPECT_TRUE(close(copied<float>(*backend, model.forward(batch), logits()), expected, 1e-5));
 }
 
 TEST_P(VisitLstmCase, GradientsAgreeWithFiniteDifferences) {
@@ -91,7 +91,7 @@ TEST_P(VisitLstmCase, GradientsAgreeWithFiniteDifferences) {
   };
   run();
   EXPECT_GT(weight, 0);
-  const auto gradient = copied<double>(model.gradient_data(), model.parameter_count());
+  const auto gradient = copied<double>(*backend, model.gradient_data(), model.parameter_count());
   auto* values = static_cast<double*>(model.parameter_data());
   double largest = 0;
   for (const double g : gradient) largest = std::max(largest, std::abs(g));
@@ -125,9 +125,10 @@ TEST_P(VisitLstmCase, FloatGradientsFollowDoubleAndZerosStayBetweenParameters) {
                              &expected_weight);
   EXPECT_NEAR(loss, expected_loss, 1e-5 * std::abs(expected_loss));
   EXPECT_EQ(weight, expected_weight);
-  const auto gradient = copied<float>(model.gradient_data(), model.parameter_count());
-  EXPECT_TRUE(close(gradient, copied<double>(reference.gradient_data(), reference.parameter_count()), 1e-5));
-  const auto values = copied<float>(model.parameter_data(), model.parameter_count());
+  const auto gradient = copied<float>(*backend, model.gradient_data(), model.parameter_count());
+  EXPECT_TRUE(close(gradient,
+                    copied<double>(*backend, reference.gradient_data(), reference.parameter_count()), 1e-5));
+  const auto values = copied<float>(*backend, model.parameter_data(), model.parameter_count());
   for (std::size_t p = 0; p + 1 < model.parameters().size(); ++p) {
     const ParameterInfo& own = model.parameters()[p];
     EXPECT_EQ(own.offset % 16, 0) << own.name;
@@ -142,7 +143,7 @@ TEST_P(VisitLstmCase, APatientsLogitsDoNotDependOnTheBatch) {
   VisitLstm model(backend, config(0));
   model.initialize(1);
   const auto patients = some_patients();
-  const auto together = copied<float>(model.forward(load(backend, patients)), logits());
+  const auto together = copied<float>(*backend, model.forward(load(backend, patients)), logits());
   // Alone; and backwards, among others.
   auto others = patients;
   others.push_back(PatientVisits(19, {1, 4}));
@@ -151,7 +152,8 @@ TEST_P(VisitLstmCase, APatientsLogitsDoNotDependOnTheBatch) {
   for (std::size_t b = 0; b < patients.size(); ++b) {
     const std::int64_t rows = is_patient_level(GetParam().task) ? 1 : std::ssize(patients[b]);
     const std::int64_t count = rows * config(0).output_dim;
-    const auto own = copied<float>(model.forward(load(backend, std::span(patients).subspan(b, 1))), count);
+    const auto own =
+        copied<float>(*backend, model.forward(load(backend, std::span(patients).subspan(b, 1))), count);
     alone.insert(alone.end(), own.begin(), own.end());
     std::int64_t before = 0;
     for (std::size_t other = 0; other < patients.size() - b; ++other)
@@ -174,7 +176,7 @@ TEST_P(VisitLstmCase, ABatchWithoutLabelsHasNoLossAndNoGradient) {
   model.forward_backward(batch, targets.view(), 0, nullptr, &loss, &weight);
   EXPECT_EQ(loss, 0);
   EXPECT_EQ(weight, 0);
-  const auto gradient = copied<float>(model.gradient_data(), model.parameter_count());
+  const auto gradient = copied<float>(*backend, model.gradient_data(), model.parameter_count());
   EXPECT_TRUE(close(gradient, std::vector<float>(gradient.size(), 0.0f), 0));
   model.evaluate(batch, targets.view(), &loss, &weight);
   EXPECT_EQ(loss, 0);
@@ -188,22 +190,23 @@ TEST_P(VisitLstmCase, NothingIsAllocatedOnceReservedAndSmallerBatchesReadNoTails
   const Targets<float> targets(GetParam().task);
   float loss = 0, weight = 0, again = 0;
   fresh.forward_backward(batch, targets.view(), 4, nullptr, &loss, &weight);
-  const auto gradient = copied<float>(fresh.gradient_data(), fresh.parameter_count());
-  const auto logits_then = copied<float>(fresh.forward(batch), logits());
+  const auto gradient = copied<float>(*backend, fresh.gradient_data(), fresh.parameter_count());
+  const auto logits_then = copied<float>(*backend, fresh.forward(batch), logits());
 
   reserved.reserve({9, 40, 100, 23}, true);
   reserved.reserve({9, 40, 100, 23}, false);
   const int before = backend->allocations;
   reserved.forward_backward(batch, targets.view(), 4, nullptr, &again, &weight);
   EXPECT_EQ(loss, again);
-  EXPECT_TRUE(same_bits(copied<float>(reserved.gradient_data(), reserved.parameter_count()), gradient));
-  EXPECT_TRUE(same_bits(copied<float>(reserved.forward(batch), logits()), logits_then));
+  EXPECT_TRUE(
+      same_bits(copied<float>(*backend, reserved.gradient_data(), reserved.parameter_count()), gradient));
+  EXPECT_TRUE(same_bits(copied<float>(*backend, reserved.forward(batch), logits()), logits_then));
   reserved.evaluate(batch, targets.view(), &again, &weight);
   EXPECT_EQ(backend->allocations, before);
   // A batch beyond what was reserved makes room for itself, and nothing of it stays behind.
   const std::vector<PatientVisits> many(30, PatientVisits(25, {1, 2}));
   fresh.forward(load(backend, many));
-  EXPECT_TRUE(same_bits(copied<float>(fresh.forward(batch), logits()), logits_then));
+  EXPECT_TRUE(same_bits(copied<float>(*backend, fresh.forward(batch), logits()), logits_then));
 }
 
 TEST_P(VisitLstmCase, PatientsWithoutVisitsAndEmptyBatchesHarmNobody) {
@@ -213,15 +216,16 @@ TEST_P(VisitLstmCase, PatientsWithoutVisitsAndEmptyBatchesHarmNobody) {
   float loss = 0, weight = 0;
   // Behind the others, so that their targets stay where they are.
   auto patients = some_patients();
-  const auto before = copied<float>(model.forward(load(backend, patients)), logits());
+  const auto before = copied<float>(*backend, model.forward(load(backend, patients)), logits());
   patients.push_back({});
-  EXPECT_TRUE(same_bits(copied<float>(model.forward(load(backend, patients)), logits()), before));
+  EXPECT_TRUE(same_bits(copied<float>(*backend, model.forward(load(backend, patients)), logits()), before));
   for (const std::vector<PatientVisits>& nobody : {std::vector<PatientVisits>{}, {{}}, {{{}}}}) {
     Targets<float> none(GetParam().task);
     none.mask_all();
     model.forward_backward(load(backend, nobody), none.view(), 0, nullptr, &loss, &weight);
     EXPECT_EQ(loss, 0);
-    for (const float g : copied<float>(model.gradient_data(), model.parameter_count())) ASSERT_EQ(g, 0);
+    for (const float g : copied<float>(*backend, model.gradient_data(), model.parameter_count()))
+      ASSERT_EQ(g, 0);
   }
 }
 
@@ -256,10 +260,10 @@ TEST(VisitLstm, NoBitDependsOnTheNumberOfThreads) {
     const std::int64_t count = config.output_dim * (task == Task::multi_class ? 60 : batch.size().rows);
     const auto run = [&](int threads) {
       set_cpu_threads(threads);
-      auto bits = copied<float>(model.forward(batch), count);
+      auto bits = copied<float>(*backend, model.forward(batch), count);
       float loss = 0, weight = 0;
       model.forward_backward(batch, targets.view(), 3, nullptr, &loss, &weight);
-      const auto gradient = copied<float>(model.gradient_data(), model.parameter_count());
+      const auto gradient = copied<float>(*backend, model.gradient_data(), model.parameter_count());
       bits.insert(bits.end(), {loss, weight});
       bits.insert(bits.end(), gradient.begin(), gradient.end());
       return bits;
@@ -308,7 +312,7 @@ TEST(VisitLstm, ACodeOfWeightTwoCountsLikeTwoCodes) {
     targets.values = values.data();
     double loss = 0, weight = 0;
     model.forward_backward(load(backend, doubled), targets, 0, nullptr, &loss, &weight);
-    const auto expected = copied<double>(model.gradient_data(), model.parameter_count());
+    const auto expected = copied<double>(*backend, model.gradient_data(), model.parameter_count());
     const double expected_loss = loss;
 
     RaggedBatch weighted = RaggedBatch::from_patients(once, vocabulary);
@@ -317,7 +321,8 @@ TEST(VisitLstm, ACodeOfWeightTwoCountsLikeTwoCodes) {
     batch.load(weighted);
     model.forward_backward(batch, targets, 0, nullptr, &loss, &weight);
     EXPECT_NEAR(loss, expected_loss, 1e-14);
-    EXPECT_TRUE(close(copied<double>(model.gradient_data(), model.parameter_count()), expected, 1e-12));
+    EXPECT_TRUE(
+        close(copied<double>(*backend, model.gradient_data(), model.parameter_count()), expected, 1e-12));
   }
 }
 
