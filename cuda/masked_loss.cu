@@ -48,7 +48,7 @@ class MaskedLossCuda final : public MaskedLossOperation {
     MaskedLossKernelArgs<T> args = arguments(given);
     const Reduction reduction = desc_.reduction;
     const bool per_sequence = reduction == Reduction::mean_per_sequence;
-    const bool has_total = per_sequence || reduction == Reduction::mean || args.weight_sum != nullptr;
+    const bool has_total = per_sequence || reduction == Reduction::mean || given.weight_sum != nullptr;
     // Targets are looked at by the team that will take the row; else there is nothing to share.
     const LossTeamSize weighing = args.targets != nullptr ? rows_ : a_lane;
 
@@ -57,9 +57,9 @@ class MaskedLossCuda final : public MaskedLossOperation {
       enqueue(config("masked_loss_sequences", desc_.capacity.sequences, a_warp, stream),
               masked_loss_sequences<T>, args);
     if (has_total)
-      total(args, per_sequence, per_sequence ? a_warp : weighing, args.total, args.weight_sum, stream);
+      total(args, per_sequence, per_sequence ? a_warp : weighing, args.total, given.weight_sum, stream);
     losses(args, stream);
-    if (reduction != Reduction::none) total(args, false, rows_, nullptr, args.loss, stream);
+    if (reduction != Reduction::none) total(args, false, rows_, nullptr, given.loss, stream);
   }
 
  private:
@@ -99,8 +99,7 @@ class MaskedLossCuda final : public MaskedLossOperation {
     args.row_weight = given.row_weight;
     args.pos_weight = static_cast<const T*>(given.pos_weight);
     args.class_weight = static_cast<const T*>(given.class_weight);
-    args.loss = static_cast<T*>(given.loss);
-    args.weight_sum = static_cast<T*>(given.weight_sum);
+    args.loss = desc_.reduction == Reduction::none ? static_cast<T*>(given.loss) : nullptr;
     args.d_logits = static_cast<T*>(given.d_logits);
     args.status = given.status;
     args.kind = desc_.kind;
@@ -115,7 +114,7 @@ class MaskedLossCuda final : public MaskedLossOperation {
     args.most_rows = desc_.layout == LossLayout::rows ? desc_.capacity.rows : INT32_MAX;
     std::uintptr_t addresses = 0;
     for (const void* array : {given.logits, given.targets, given.pos_weight, given.class_weight,
-                              static_cast<const void*>(given.d_logits), static_cast<const void*>(given.loss)})
+                              static_cast<const void*>(given.d_logits), static_cast<const void*>(args.loss)})
       addresses |= reinterpret_cast<std::uintptr_t>(array);
     args.aligned = addresses % (MaskedLossTuning::group * sizeof(T)) == 0;
     Carver carver(given.workspace);
@@ -148,9 +147,9 @@ class MaskedLossCuda final : public MaskedLossOperation {
     });
   }
   void total(const MaskedLossKernelArgs<T>& args, bool of_sequences, LossTeamSize team, double* sum,
-             T* rounded, Stream stream) const {
+             void* rounded, Stream stream) const {
     enqueue(config("masked_loss_total", 1, a_lane, stream), masked_loss_total<T>, args, of_sequences,
-            team.a_chunk(), sum, rounded);
+            team.a_chunk(), sum, static_cast<float*>(rounded));
   }
   void losses(const MaskedLossKernelArgs<T>& args, Stream stream) const {
     if (desc_.kind == LossKind::survival)

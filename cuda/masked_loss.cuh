@@ -55,7 +55,7 @@ struct MaskedLossKernelArgs {
   const std::uint8_t* observed;
   const float* row_weight;
   const T *pos_weight, *class_weight;
-  T *loss, *weight_sum, *d_logits;
+  T *loss, *d_logits;  // loss: with Reduction::none
   std::uint64_t* status;
   // As in MaskedLossDesc.
   LossKind kind;
@@ -313,11 +313,11 @@ masked_loss_sequences(MaskedLossKernelArgs<T> args) {
   });
 }
 
-// One block: the sum of the partials of `items` in chunks of `a_chunk`, to the double and to the T.
+// One block: the sum of the partials of `items` in chunks of `a_chunk`, to the double and to the float.
 template <class T>
 RAGTIME_KERNEL(MaskedLossTuning::threads, 1)
 masked_loss_total(MaskedLossKernelArgs<T> args, bool of_sequences, std::int64_t a_chunk, double* total,
-                  T* rounded) {
+                  float* rounded) {
   const LossExtent extent = loss_extent(args);
   const std::int64_t items = of_sequences ? extent.sequences : extent.units;
   double sum = 0;
@@ -326,7 +326,7 @@ masked_loss_total(MaskedLossKernelArgs<T> args, bool of_sequences, std::int64_t 
   sum = loss_block_sum(sum);
   if (arch::thread_rank() != 0) return;
   if (total != nullptr) *total = sum;
-  if (rounded != nullptr) *rounded = arch::from_float<T>(static_cast<float>(sum));
+  if (rounded != nullptr) *rounded = static_cast<float>(sum);
 }
 
 // What the loss of a unit is divided by.

@@ -137,9 +137,16 @@ inline LossResult reference_loss(const LossProblem& problem) {
   return result;
 }
 
+// What a loss and its denominator are kept in.
+template <class T>
+using LossNumber = std::conditional_t<sizeof(T) == 2, float, T>;
+
+// Losses without a reduction are in T, which a LossNumber holds exactly.
 template <class T>
 struct LossOutputs {
-  std::vector<T> loss, d_logits, weight_sum;
+  std::vector<LossNumber<T>> loss;
+  std::vector<T> d_logits;
+  std::vector<LossNumber<T>> weight_sum;
 };
 
 template <class T>
@@ -185,9 +192,11 @@ struct LossRun {
         target_ids(backend, problem.target_ids),
         event_time(backend, problem.event_time),
         observed(backend, problem.observed),
-        loss(DeviceArray<T>::poisoned(backend, loss_count + loss_tail)),
+        reduces(problem.reduction != Reduction::none),
+        losses(DeviceArray<T>::poisoned(backend, loss_count + loss_tail)),
+        reduced(DeviceArray<LossNumber<T>>::poisoned(backend, loss_count + loss_tail)),
         d_logits(DeviceArray<T>::poisoned(backend, logit_count + loss_tail)),
-        weight_sum(DeviceArray<T>::poisoned(backend, 1)),
+        weight_sum(DeviceArray<LossNumber<T>>::poisoned(backend, 1)),
         workspace(poisoned_workspace(backend, plan.workspace_bytes())),
         status(backend) {
     batch.load(layout_of(problem.lengths));
@@ -202,7 +211,7 @@ struct LossRun {
     args.row_weight = row_weight.data();
     args.pos_weight = pos_weight.data();
     args.class_weight = class_weight.data();
-    args.loss = loss.data();
+    args.loss = reduces ? static_cast<void*>(reduced.data()) : losses.data();
     args.weight_sum = weight_sum.data();
     args.d_logits = d_logits.data();
     args.workspace = workspace.data();
@@ -211,13 +220,14 @@ struct LossRun {
 
   // Of the batch; what lies behind it must be as it was.
   LossOutputs<T> outputs() const {
-    const auto in_use = [&](const DeviceArray<T>& array, std::int64_t count) {
-      const std::vector<T> all = array.host();
-      const auto untouched = DeviceArray<T>::poisoned(backend, loss_tail).host();
-      EXPECT_TRUE(same_bits(std::vector<T>(all.begin() + count, all.end()), untouched));
-      return std::vector<T>(all.begin(), all.begin() + count);
+    const auto in_use = [&]<class Number>(const DeviceArray<Number>& array, std::int64_t count) {
+      const std::vector<Number> all = array.host();
+      const auto untouched = DeviceArray<Number>::poisoned(backend, loss_tail).host();
+      EXPECT_TRUE(same_bits(std::vector<Number>(all.begin() + count, all.end()), untouched));
+      return std::vector<Number>(all.begin(), all.begin() + count);
     };
-    return {in_use(loss, loss_count), in_use(d_logits, logit_count), weight_sum.host()};
+    return {reduces ? in_use(reduced, loss_count) : cast<LossNumber<T>>(in_use(losses, loss_count)),
+            in_use(d_logits, logit_count), weight_sum.host()};
   }
 
   std::shared_ptr<Backend> backend;
@@ -228,7 +238,11 @@ struct LossRun {
   DeviceArray<float> row_weight;
   DeviceArray<std::int32_t> labels, target_offsets, target_ids, event_time;
   DeviceArray<std::uint8_t> observed;
-  DeviceArray<T> loss, d_logits, weight_sum;
+  bool reduces;
+  DeviceArray<T> losses;
+  DeviceArray<LossNumber<T>> reduced;
+  DeviceArray<T> d_logits;
+  DeviceArray<LossNumber<T>> weight_sum;
   DeviceArray<std::byte> workspace;
   Status status;
   MaskedLossArgs args;

@@ -76,8 +76,9 @@ struct MaskedLossArgs {
   const float* row_weight = nullptr;             // [R] ([B] for survival), finite, not negative; or null
   const void* pos_weight = nullptr;              // [K] dtype, bce, or null
   const void* class_weight = nullptr;            // [K] dtype, cross_entropy, or null
-  void* loss = nullptr;                          // [1] dtype; with none as above
-  void* weight_sum = nullptr;       // [1] dtype or null: the denominator of the mean; sum and none: of mean
+  void* loss = nullptr;                          // [1] dtype, f32 for bf16 and f16; with none as above, dtype
+  // [1] dtype, f32 for bf16 and f16, or null: the denominator of the mean; sum and none: of mean
+  void* weight_sum = nullptr;
   void* d_logits = nullptr;         // as logits, or null
   void* workspace = nullptr;        // [workspace_bytes()]
   std::uint64_t* status = nullptr;  // device status word or null
