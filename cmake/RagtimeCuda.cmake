@@ -11,7 +11,7 @@ else()
   check_language(CUDA)
   if(CMAKE_CUDA_COMPILER)
     if(NOT DEFINED CMAKE_CUDA_ARCHITECTURES)
-      set(CMAKE_CUDA_ARCHITECTURES 90)
+      set(CMAKE_CUDA_ARCHITECTURES 80-real 90)  # what came later compiles sm_90's intermediate code when it loads
     endif()
     enable_language(CUDA)
     # CMake before 3.26 does not know that nvcc has C++20, which it has since 12.0.

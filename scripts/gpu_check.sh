@@ -86,7 +86,7 @@ test_programs() {
 
 stage_build() {
   local options=(-DCMAKE_BUILD_TYPE=Release -DRAGTIME_TESTS=ON) targets=()
-  if [ -n "$rehearse" ]; then options+=(-DRAGTIME_CUDA=OFF); else options+=(-DRAGTIME_CUDA=ON -DRAGTIME_BENCHMARKS=ON); fi
+  if [ -n "$rehearse" ]; then options+=(-DRAGTIME_CUDA=OFF); else options+=(-DRAGTIME_CUDA=ON -DRAGTIME_BENCHMARKS=ON -DCMAKE_CUDA_ARCHITECTURES=native); fi
   [ -z "$deps" ] || options+=("-DCMAKE_PREFIX_PATH=$(cd "$deps" && pwd)/usr")
   # shellcheck disable=SC2206  # words
   [ -n "$tests" ] && targets=(--target ragtime_tool $tests)
