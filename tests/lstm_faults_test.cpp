@@ -83,7 +83,7 @@ TEST_P(LstmFaults, AlgorithmsThatTheBackendDoesNotHave) {
   for (const LstmAlgorithm algorithm : {LstmAlgorithm::stepwise, LstmAlgorithm::cudnn}) {
     desc.algorithm = algorithm;
     if (on_cpu) refuses(desc, {"algorithm is ", name_of(algorithm), "cpu"}, ErrorCode::unsupported);
-    if (!on_cpu && algorithm == LstmAlgorithm::stepwise) EXPECT_NO_THROW(LstmPlan(backend, desc));
+    if (!on_cpu && algorithm == LstmAlgorithm::stepwise) LstmPlan(backend, desc);
   }
 }
 

@@ -12,7 +12,8 @@ namespace {
 constexpr double share = 1e-8;  // finite differences are good to this
 
 // What a gradient in T may be off, as a share of the largest. 16 bits round h, the gates and their gradient
-// at every step, so every factor of a sum is off by half a unit; f16 and bf16 have 3 bits between them.
+// at every step and every layer, so both factors of every product are off, and together by about three times
+// what a result rounded once is.
 template <class T>
 constexpr double gradient_tolerance = tolerance<T>;
 template <>
