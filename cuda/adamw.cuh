@@ -136,9 +136,12 @@ RAGTIME_DEVICE void adamw_elements(const AdamWDecision& now, const AdamWArrays<T
   RAGTIME_UNROLL
   for (int k = 0; k < N; ++k) {
     const float scaled = g[k] * now.gradient_scale;
-    m[k] = now.beta1 * m[k] + now.rest1 * scaled;
-    v[k] = now.beta2 * v[k] + now.rest2 * scaled * scaled;
-    p[k] = p[k] * now.decay - now.step_size * m[k] / (sqrtf(v[k]) * now.root_scale + now.epsilon);
+    // Each rounded where it is written so, or the compiler may do it one way for N elements and another
+    // for 1.
+    m[k] = arch::fma(now.beta1, m[k], now.rest1 * scaled);
+    v[k] = arch::fma(now.beta2, v[k], now.rest2 * scaled * scaled);
+    const float step = now.step_size * m[k] / arch::fma(sqrtf(v[k]), now.root_scale, now.epsilon);
+    p[k] = arch::fma(p[k], now.decay, -step);
   }
   store_floats(arrays.values + from, p);
   store_floats(arrays.first_moment + from, m);

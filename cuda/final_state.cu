@@ -12,27 +12,28 @@ template <class T>
 class FinalStateCuda final : public FinalStateOperation {
  public:
   explicit FinalStateCuda(const FinalStateDesc& desc)
-      : width_(desc.width), directions_(desc.bidirectional ? 2 : 1), sequences_(desc.capacity.sequences) {}
+      : width_(desc.width), directions_(desc.bidirectional ? 2 : 1), capacity_(desc.capacity) {}
 
   void forward(const RaggedView& batch, const void* y, void* out, Stream stream) const override {
-    enqueue(config("final_state_forward", stream), final_state_forward<T>, batch, width_, directions_,
-            static_cast<const T*>(y), static_cast<T*>(out));
+    enqueue(config("final_state_forward", stream), final_state_forward<T>, batch, capacity_, width_,
+            directions_, static_cast<const T*>(y), static_cast<T*>(out));
   }
   void backward(const RaggedView& batch, const void* d_out, void* d_y, bool accumulate,
                 Stream stream) const override {
-    enqueue(config("final_state_backward", stream), final_state_backward<T>, batch, width_, directions_,
-            static_cast<const T*>(d_out), static_cast<T*>(d_y), accumulate);
+    enqueue(config("final_state_backward", stream), final_state_backward<T>, batch, capacity_, width_,
+            directions_, static_cast<const T*>(d_out), static_cast<T*>(d_y), accumulate);
   }
 
  private:
   arch::LaunchConfig config(const char* name, Stream stream) const {
     return {.name = name,
-            .grid = {blocks_for(sequences_, FinalStateTuning::warps)},
+            .grid = {blocks_for(capacity_.sequences, FinalStateTuning::warps)},
             .block = {FinalStateTuning::threads},
             .stream = stream.handle};
   }
 
-  std::int64_t width_, directions_, sequences_;
+  std::int64_t width_, directions_;
+  Capacity capacity_;
 };
 
 }  // namespace

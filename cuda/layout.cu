@@ -23,13 +23,14 @@ class LayoutCuda final : public LayoutOperation {
                     target,
                     desc_.width * static_cast<std::int64_t>(size_of(desc_.dtype)),
                     desc_.padded_steps,
+                    desc_.capacity,
                     {}};
     with_element(desc_.dtype, [&]<class T>() {
       const T value = arch::from_float<T>(static_cast<float>(padding_value));
       for (std::size_t byte = 0; byte < sizeof(args.padding); byte += sizeof(T))
         std::memcpy(reinterpret_cast<std::byte*>(&args.padding) + byte, &value, sizeof(T));
     });
-    const arch::LaunchResult result = convert_layout_of(args, desc_.capacity, stream);
+    const arch::LaunchResult result = convert_layout_of(args, stream);
     check(result.ok(), ErrorCode::device_error, "launching convert_layout failed: ", result.text);
   }
 

@@ -34,6 +34,7 @@ struct LayoutArgs {
   void* target;
   std::int64_t row_bytes;
   std::int64_t padded_steps;  // T_pad, where one side is padded
+  Capacity capacity;          // sequences and rows: what a batch has beyond them is left alone
   arch::Chunk<16> padding;    // the padding value over and over, for a padded target
 };
 
@@ -115,7 +116,11 @@ convert_layout(LayoutArgs args, unsigned lanes) {
       for (std::int64_t i = first_sequence; i < (pads ? sequences : alive); i += sequence_stride) {
         const std::int64_t b = batch.order[i];
         const RowPlace place{batch.visit_offsets[b] + t, row + i, b * args.padded_steps + t};
-        move_row(args, place, has_source && i < alive, otherwise, arch::thread_rank() % lanes, lanes);
+        const bool is_row = i < alive;
+        if (b >= args.capacity.sequences ||
+            (is_row && (place.ragged >= args.capacity.rows || place.packed >= args.capacity.rows)))
+          continue;
+        move_row(args, place, has_source && is_row, otherwise, arch::thread_rank() % lanes, lanes);
       }
       row += alive;
     }
@@ -123,7 +128,8 @@ convert_layout(LayoutArgs args, unsigned lanes) {
 }
 
 template <int Bytes>
-arch::LaunchResult launch_layout(const LayoutArgs& args, const Capacity& capacity, Stream stream) {
+arch::LaunchResult launch_layout(const LayoutArgs& args, Stream stream) {
+  const Capacity& capacity = args.capacity;
   unsigned lanes = 1;
   while (lanes < arch::warp_size && lanes * std::int64_t{Bytes} < args.row_bytes) lanes *= 2;
   const std::int64_t steps = args.to == Layout::padded ? args.padded_steps : capacity.steps;
@@ -140,15 +146,15 @@ arch::LaunchResult launch_layout(const LayoutArgs& args, const Capacity& capacit
       convert_layout<Bytes>, args, lanes);
 }
 
-// Capacity: sequences and steps, for the size of the launch; the actual counts are read on the device.
-inline arch::LaunchResult convert_layout_of(const LayoutArgs& args, const Capacity& capacity, Stream stream) {
+// The capacity's sequences and steps make the size of the launch; the actual counts are read on the device.
+inline arch::LaunchResult convert_layout_of(const LayoutArgs& args, Stream stream) {
   const auto both = reinterpret_cast<std::uintptr_t>(args.source) |
                     reinterpret_cast<std::uintptr_t>(args.target) |
                     static_cast<std::uintptr_t>(args.row_bytes);
-  if (both % 16 == 0) return launch_layout<16>(args, capacity, stream);
-  if (both % 8 == 0) return launch_layout<8>(args, capacity, stream);
-  if (both % 4 == 0) return launch_layout<4>(args, capacity, stream);
-  return launch_layout<2>(args, capacity, stream);
+  if (both % 16 == 0) return launch_layout<16>(args, stream);
+  if (both % 8 == 0) return launch_layout<8>(args, stream);
+  if (both % 4 == 0) return launch_layout<4>(args, stream);
+  return launch_layout<2>(args, stream);
 }
 
 }  // namespace RAGTIME_ARCH

@@ -124,8 +124,7 @@ class LinearCuda final : public LinearOperation {
                  .ab = desc_.dtype,
                  .c = desc_.dtype,
                  .bias = transpose_b && desc_.bias,
-                 .tf32 = desc_.tf32,
-                 .split_inner = transpose_a});
+                 .tf32 = desc_.tf32});
   }
 
   RowCount count(const std::int32_t* device, std::int64_t host) const {

@@ -42,7 +42,6 @@ void LstmCuda<T>::make_products() {
     sizes.stride_c = sizes.n;
     sizes.ab = desc_.dtype;
     sizes.tf32 = desc_.tf32;
-    sizes.split_inner = sizes.transpose_a;  // gradients of weights, sums over all rows
     product.emplace(sizes);
     gemm_bytes_ = std::max(gemm_bytes_, product->workspace_bytes());
   };
@@ -73,23 +72,7 @@ void LstmCuda<T>::make_products() {
 
 template <class T>
 void LstmCuda<T>::check_batch(const RaggedView& batch) const {
-  const auto given = [](const std::int32_t* pointer, const char* name) {
-    check(pointer != nullptr, ErrorCode::invalid_argument, name,
-          " is null: expected a host pointer, on this backend the LSTM is launched step by step");
-  };
-  given(batch.host_counts, "batch.host_counts");
-  const std::int32_t* counts = batch.host_counts;
-  check_batch_fits(counts, desc_.capacity);
-  check_fits(counts[3], desc_.capacity.steps, "steps");
-  if (counts[3] == 0) return;
-  given(batch.host_batch_sizes, "batch.host_batch_sizes");
-  std::int32_t most = counts[0];
-  for (std::int32_t step = 0; step < counts[3]; ++step) {
-    const std::int32_t alive = batch.host_batch_sizes[step];
-    check(alive > 0 && alive <= most, ErrorCode::invalid_argument, "batch.host_batch_sizes[", step,
-          "] = ", alive, ": expected 1 to ", most);
-    most = alive;
-  }
+  check_host_batch(batch, desc_.capacity);
 }
 
 template <class T>

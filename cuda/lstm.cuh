@@ -35,7 +35,7 @@ struct LstmTuning {
 inline constexpr int lstm_directions = 2;  // at most
 
 // Lanes a row of `groups` groups of units gets: a power of two.
-inline unsigned lanes_for(std::int64_t groups) {
+inline unsigned lstm_lanes_for(std::int64_t groups) {
   return groups >= LstmTuning::threads ? LstmTuning::threads : std::bit_ceil(static_cast<unsigned>(groups));
 }
 
@@ -62,7 +62,7 @@ template <class Args>
 void enqueue_groups(const char* name, void (*kernel)(Args, unsigned), std::int64_t rows, std::int64_t groups,
                     std::int64_t directions, const Args& args, Stream stream) {
   if (rows == 0) return;
-  const unsigned lanes = lanes_for(groups);
+  const unsigned lanes = lstm_lanes_for(groups);
   enqueue({.name = name,
            .grid = {static_cast<unsigned>((groups + lanes - 1) / lanes),
                     blocks_for(rows, LstmTuning::threads / lanes), static_cast<unsigned>(directions)},

@@ -16,6 +16,7 @@
 #include "cuda/enqueue.cuh"
 #include "cuda/layout.cuh"
 #include "cuda/runtime/rnn.hpp"
+#include "host/core/capacity.hpp"
 #include "host/core/carve.hpp"
 
 namespace ragtime::cuda {
@@ -43,6 +44,7 @@ RnnDesc describe(const LstmDesc& desc) {
   rnn.training = desc.training;
   rnn.tf32 = desc.tf32;
   rnn.sequences = desc.capacity.sequences;
+  rnn.rows = desc.capacity.rows;
   rnn.steps = desc.capacity.steps;
   return rnn;
 }
@@ -211,18 +213,8 @@ class LstmCudnn final : public LstmOperation {
 
   // Checks the batch and takes the lengths of its sequences, longest first, into lengths_.
   HostBatch read(const RaggedView& batch) const {
-    check(batch.host_counts != nullptr, ErrorCode::invalid_argument,
-          "batch.host_counts is null: the cudnn algorithm needs the counts on the host");
+    check_host_batch(batch, desc_.capacity);
     const HostBatch host{batch.host_counts[0], 0, batch.host_counts[1], batch.host_counts[3]};
-    check(host.steps == 0 || batch.host_batch_sizes != nullptr, ErrorCode::invalid_argument,
-          "batch.host_batch_sizes is null: the cudnn algorithm needs the lengths on the host");
-    const auto within = [](std::int64_t count, std::int64_t capacity, const char* what) {
-      check(count <= capacity, ErrorCode::out_of_range, "the batch has ", count, " ", what,
-            ": expected at most the plan's capacity, ", capacity);
-    };
-    within(host.sequences, desc_.capacity.sequences, "sequences");
-    within(host.rows, desc_.capacity.rows, "rows");
-    within(host.steps, desc_.capacity.steps, "steps");
     HostBatch result = host;
     if (host.steps > 0) result.with_rows = batch.host_batch_sizes[0];
     lengths_.assign(static_cast<std::size_t>(result.with_rows), 0);
@@ -276,9 +268,10 @@ class LstmCudnn final : public LstmOperation {
   }
   void convert(const RaggedView& batch, Layout from, const void* source, Layout to, void* target,
                std::int64_t row_width, Stream stream) const {
-    const LayoutArgs args{batch, from, to, source, target, row_width * static_cast<std::int64_t>(sizeof(T)),
-                          0,     {}};
-    const arch::LaunchResult result = convert_layout_of(args, desc_.capacity, stream);
+    const LayoutArgs args{batch,  from,           to,
+                          source, target,         row_width * static_cast<std::int64_t>(sizeof(T)),
+                          0,      desc_.capacity, {}};
+    const arch::LaunchResult result = convert_layout_of(args, stream);
     check(result.ok(), ErrorCode::device_error, "launching convert_layout failed: ", result.text);
   }
 

@@ -36,8 +36,7 @@ SegmentPoolCuda<T>::SegmentPoolCuda(const SegmentPoolDesc& desc)
                .stride_c = width,
                .ab = desc.dtype,
                .c = desc.dtype,
-               .tf32 = desc.tf32,
-               .split_inner = true};
+               .tf32 = desc.tf32};
     w1_product_.emplace(product);
     product = {.m = slots,
                .n = width,
@@ -120,7 +119,7 @@ void SegmentPoolCuda<T>::forward(const SegmentPoolForward& args, Stream stream) 
                         .mode = desc_.mode,
                         .values = args.values,
                         .width = desc_.width,
-                        .lanes = lanes_for(chunks),
+                        .lanes = pool_lanes_for(chunks),
                         .scores = work.scores,
                         .slots_are_codes = slots_are_codes_,
                         .out = args.out,

@@ -217,7 +217,7 @@ RAGTIME_DEVICE void visit_segments(const PoolBatch& batch, ByWarp by_warp, ByBlo
 
 // A row's chunks go round `lanes` lanes, a power of two up to a warp: as many as it has chunks, so that a
 // warp takes several narrow rows at once.
-inline unsigned lanes_for(std::int64_t chunks) {
+inline unsigned pool_lanes_for(std::int64_t chunks) {
   unsigned lanes = 1;
   while (lanes < arch::warp_size && lanes < chunks) lanes *= 2;
   return lanes;

@@ -10,7 +10,7 @@ template <class T>
 const void* SegmentPoolCuda<T>::copy_slots_of(const PoolBatch& batch, const void* values,
                                               const float* d_scores, T* rows, Stream stream) const {
   with_access<T>({values}, desc_.width, [&]<int Bytes>() {
-    const unsigned lanes = lanes_for(desc_.width * static_cast<std::int64_t>(sizeof(T)) / Bytes);
+    const unsigned lanes = pool_lanes_for(desc_.width * static_cast<std::int64_t>(sizeof(T)) / Bytes);
     enqueue(config("copy_slots", slots_, SegmentPoolTuning::threads / lanes, stream), copy_slots<T, Bytes>,
             batch, values, desc_.width, lanes, d_scores, slots_are_codes_, slots_, rows);
   });
@@ -45,7 +45,7 @@ void SegmentPoolCuda<T>::score_gradients(const SegmentPoolBackward& args, const 
   const std::int64_t hidden = desc_.attention_width;
   if (slots_ > 0) {
     with_access<T>({args.values, args.d_out}, desc_.width, [&]<int Bytes>() {
-      const unsigned lanes = lanes_for(desc_.width * static_cast<std::int64_t>(sizeof(T)) / Bytes);
+      const unsigned lanes = pool_lanes_for(desc_.width * static_cast<std::int64_t>(sizeof(T)) / Bytes);
       enqueue(config("attention_slopes", desc_.items, SegmentPoolTuning::threads / lanes * 4, stream),
               attention_slopes<T, Bytes>, batch, args.values, args.d_out, desc_.width, lanes,
               reserve.coefficients, work.segment_of_item, work.slopes);

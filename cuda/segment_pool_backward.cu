@@ -57,7 +57,7 @@ void SegmentPoolCuda<T>::backward(const SegmentPoolBackward& args, Stream stream
     table_gradients(args, work, from, stream);
   } else if (desc_.items > 0) {
     with_access<T>({args.d_out, args.d_values}, desc_.width, [&]<int Bytes>() {
-      const unsigned lanes = lanes_for(desc_.width * static_cast<std::int64_t>(sizeof(T)) / Bytes);
+      const unsigned lanes = pool_lanes_for(desc_.width * static_cast<std::int64_t>(sizeof(T)) / Bytes);
       enqueue(config("row_gradients", desc_.items, SegmentPoolTuning::threads / lanes, stream),
               row_gradients<T, Bytes>, batch, from, lanes, args.d_values, args.accumulate);
     });
@@ -86,7 +86,7 @@ void SegmentPoolCuda<T>::table_gradients(const SegmentPoolBackward& args, const 
     zero(sums, static_cast<std::size_t>(desc_.vocab_size * desc_.width) * sizeof(float), stream);
   if (desc_.items > 0)
     with_access<T>({args.d_out}, desc_.width, [&]<int Bytes>() {
-      const unsigned lanes = lanes_for(desc_.width * static_cast<std::int64_t>(sizeof(T)) / Bytes);
+      const unsigned lanes = pool_lanes_for(desc_.width * static_cast<std::int64_t>(sizeof(T)) / Bytes);
       enqueue(config("add_atomically", desc_.items, SegmentPoolTuning::threads / lanes, stream),
               add_atomically<T, Bytes>, batch_of(args), from, lanes, desc_.padding_idx, sums);
     });

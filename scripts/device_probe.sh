@@ -11,15 +11,13 @@ find_versions
 
 # cuDNN from the toolkit or the system, or from a pip package; without it that section is left out.
 flags=()
-if echo '#include <cudnn.h>' | nvcc -x cu -E - >/dev/null 2>&1; then
+find_pip_cudnn
+if [ -n "$pip_cudnn" ]; then
+  flags=(-DRAGTIME_HAS_CUDNN "-I$pip_cudnn/include" -Xlinker "$pip_cudnn/lib/libcudnn.so.9" -Xlinker -rpath -Xlinker "$pip_cudnn/lib")
+elif echo '#include <cudnn.h>' | nvcc -x cu -E - >/dev/null 2>&1; then
   flags=(-DRAGTIME_HAS_CUDNN -lcudnn)
 else
-  pip_cudnn=$(python3 -c 'import nvidia.cudnn as c; print(list(c.__path__)[0])' 2>/dev/null || true)
-  if [ -n "$pip_cudnn" ]; then
-    flags=(-DRAGTIME_HAS_CUDNN "-I$pip_cudnn/include" -Xlinker "$pip_cudnn/lib/libcudnn.so.9" -Xlinker -rpath -Xlinker "$pip_cudnn/lib")
-  else
-    echo "cuDNN was not found: its section is left out" >&2
-  fi
+  echo "cuDNN was not found: its section is left out" >&2
 fi
 
 mkdir -p build

@@ -21,3 +21,11 @@ find_versions() {
   commit=$(git rev-parse HEAD 2>/dev/null) || { commit=unknown; return 0; }
   [ -z "$(git status --porcelain -- . ':!benchmarks/results')" ] || commit+=-changed
 }
+
+# Sets pip_cudnn to the folder of a pip package with cuDNN, where the toolkit has none; libraries are then looked for there too.
+find_pip_cudnn() {
+  pip_cudnn=
+  ! echo '#include <cudnn.h>' | nvcc -x cu -E - >/dev/null 2>&1 || return 0
+  pip_cudnn=$(python3 -c 'import nvidia.cudnn as c; print(list(c.__path__)[0])' 2>/dev/null) || pip_cudnn=
+  [ -z "$pip_cudnn" ] || export LD_LIBRARY_PATH="$pip_cudnn/lib${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}"
+}

@@ -87,6 +87,7 @@ test_programs() {
 stage_build() {
   local options=(-DCMAKE_BUILD_TYPE=Release -DRAGTIME_TESTS=ON) targets=()
   if [ -n "$rehearse" ]; then options+=(-DRAGTIME_CUDA=OFF); else options+=(-DRAGTIME_CUDA=ON -DRAGTIME_BENCHMARKS=ON -DCMAKE_CUDA_ARCHITECTURES=native); fi
+  [ -z "$pip_cudnn" ] || options+=("-DRAGTIME_CUDNN_INCLUDE=$pip_cudnn/include")
   [ -z "$deps" ] || options+=("-DCMAKE_PREFIX_PATH=$(cd "$deps" && pwd)/usr")
   # shellcheck disable=SC2206  # words
   [ -n "$tests" ] && targets=(--target ragtime_tool $tests)
@@ -140,8 +141,11 @@ sanitize() {
 }
 
 stage_graph() {
+  local log=$build/stages/graph_test.log
   [ -x "$build/tests/cuda_graph_test" ] || skip "this version has no cuda_graph_test" || return
-  limited 120 "$build/tests/cuda_graph_test" || fail "cuda_graph_test failed"
+  limited 120 "$build/tests/cuda_graph_test" >"$log" 2>&1 || { cat "$log"; fail "cuda_graph_test failed"; return; }
+  cat "$log"
+  ! grep -q SKIPPED "$log" || fail "cuda_graph_test found no device"
 }
 
 stage_training() {
@@ -159,6 +163,9 @@ stage_training() {
 
 stage_probe() {
   [ -z "$rehearse" ] || skip "a rehearsal has no device" || return
+  case "$(nvidia-smi --query-gpu=compute_cap --format=csv,noheader | head -n 1)" in
+    [0-8].*) skip "the probe is for compute capability 9.0 and later" || return ;;
+  esac
   limited 240 scripts/device_probe.sh || fail "scripts/device_probe.sh failed"
 }
 
@@ -219,6 +226,8 @@ print_table() {
 }
 
 find_versions
+pip_cudnn=
+[ -n "$rehearse" ] || find_pip_cudnn
 find_key
 if [ -n "$list" ]; then
   for stage in "${stages[@]}"; do printf '%-12s %-5s %s\n' "$stage" "$(is_done "$stage" && echo "done")" "${about[$stage]}"; done

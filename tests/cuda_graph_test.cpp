@@ -1,6 +1,7 @@
 // A run allocates nothing and waits for nothing: a whole training step is captured as one CUDA graph, which
 // fails on either. Replayed, the graph gives the bits of the steps run one by one, with new dropout masks and
-// a new step of the optimizer each time, also over another batch of the same lengths in the same memory.
+// a new step of the optimizer each time, also over another batch of the same lengths in the same memory, and
+// skips its step while the status word is set.
 
 #include <cuda_runtime_api.h>
 #include <gtest/gtest.h>
@@ -40,19 +41,21 @@ std::vector<PatientVisits> other_codes() {
 }
 
 // One training step with all it needs, on a stream of its own.
+template <class T>
 struct Step {
   Step(const std::shared_ptr<Backend>& given, const ModelConfig& config)
       : backend(given),
         stream(backend->make_stream()),
-        model(backend, config),
-        optimizer(backend, model.parameter_count(), {.clip_norm = 1}),
+        model(backend, config, dtype_of<T>),
+        optimizer(backend, model.parameter_count(), {.clip_norm = 1}, dtype_of<T>),
         batch(backend),
         loss(backend, {0, 0}),
         status(backend),
         config_(config),
-        values_(backend, Targets<float>(config.task).values),
+        values_(backend, cast<T>(Targets<double>(config.task).values)),
         row_weight_(backend, Targets<float>(config.task).row_weight) {
     model.initialize(1);
+    if constexpr (!std::is_same_v<T, float>) optimizer.load_master(model.parameter_data());
     load(some_patients());
     model.reserve(batch.size(), true);
     backend->synchronize();
@@ -60,7 +63,7 @@ struct Step {
   ~Step() { backend->free_stream(stream); }
 
   void load(const std::vector<PatientVisits>& patients) {
-    batch.load(RaggedBatch::from_patients(patients, vocabulary), stream);
+    batch.load(RaggedBatch::from_patients(patients), stream);
     backend->synchronize(stream);
   }
   void run() {
@@ -71,10 +74,10 @@ struct Step {
                            status.word());
     optimizer.step(model.parameter_data(), model.gradient_data(), stream, status.word());
   }
-  std::vector<float> parameters() const {
+  std::vector<T> parameters() const {
     backend->synchronize(stream);
-    std::vector<float> values(static_cast<std::size_t>(model.parameter_count()));
-    backend->copy(values.data(), model.parameter_data(), values.size() * sizeof(float), CopyKind::to_host);
+    std::vector<T> values(static_cast<std::size_t>(model.parameter_count()));
+    backend->copy(values.data(), model.parameter_data(), values.size() * sizeof(T), CopyKind::to_host);
     backend->synchronize();
     return values;
   }
@@ -89,38 +92,56 @@ struct Step {
 
  private:
   ModelConfig config_;
-  DeviceArray<float> values_, row_weight_;
+  DeviceArray<T> values_;
+  DeviceArray<float> row_weight_;
 };
+
+template <class T>
+void check_replays(const std::shared_ptr<Backend>& backend, const ModelConfig& config) {
+  SCOPED_TRACE(testing::Message() << name_of(config.task) << ", " << name_of(config.visit_aggregation) << ", "
+                                  << name_of(dtype_of<T>)
+                                  << (config.bidirectional ? ", both directions" : ""));
+  Step<T> eager(backend, config), graph(backend, config);
+  eager.run();
+  graph.run();  // opens libraries and loads kernels
+
+  const auto stream = static_cast<cudaStream_t>(graph.stream.handle);
+  cudaGraph_t captured = nullptr;
+  cudaGraphExec_t executable = nullptr;
+  expect_success(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal));
+  graph.run();
+  expect_success(cudaStreamEndCapture(stream, &captured));
+  expect_success(cudaGraphInstantiate(&executable, captured, 0));
+  for (int replay = 0; replay < 5; ++replay) {
+    std::vector<PatientVisits> patients = replay < 2 ? some_patients() : other_codes();
+    const bool is_bad = replay == 3;
+    if (is_bad) patients[0][0][0] = vocabulary + 5;
+    eager.load(patients);
+    graph.load(patients);
+    const auto before = graph.parameters();
+    eager.run();
+    expect_success(cudaGraphLaunch(executable, stream));
+    EXPECT_TRUE(same_bits(graph.parameters(), eager.parameters())) << "replay " << replay;
+    EXPECT_TRUE(same_bits(graph.loss.host(), eager.loss.host())) << "replay " << replay;
+    EXPECT_EQ(same_bits(graph.parameters(), before), is_bad) << "replay " << replay;
+    for (Step<T>* step : {&eager, &graph}) {
+      if (is_bad)
+        expect_error(ErrorCode::out_of_range, {"codes index 0"}, [&] { step->status.check(step->stream); });
+      else
+        EXPECT_NO_THROW(step->status.check(step->stream));
+    }
+  }
+  cudaGraphExecDestroy(executable);
+  cudaGraphDestroy(captured);
+}
 
 TEST_F(CudaGraph, ATrainingStepIsCapturedAndReplayed) {
   for (const Task task : {Task::next_visit, Task::binary_classification, Task::visit_binary})
     for (const PoolMode aggregation : {PoolMode::mean, PoolMode::max, PoolMode::attention}) {
-      SCOPED_TRACE(testing::Message() << name_of(task) << ", " << name_of(aggregation));
-      const ModelConfig config = config_for(task, aggregation, false, 2, 0.3);
-      Step eager(backend, config), graph(backend, config);
-      eager.run();
-      graph.run();  // opens libraries and loads kernels
-
-      const auto stream = static_cast<cudaStream_t>(graph.stream.handle);
-      cudaGraph_t captured = nullptr;
-      cudaGraphExec_t executable = nullptr;
-      expect_success(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal));
-      graph.run();
-      expect_success(cudaStreamEndCapture(stream, &captured));
-      expect_success(cudaGraphInstantiate(&executable, captured, 0));
-      for (int replay = 0; replay < 4; ++replay) {
-        if (replay == 2) {
-          eager.load(other_codes());
-          graph.load(other_codes());
-        }
-        eager.run();
-        expect_success(cudaGraphLaunch(executable, stream));
-        EXPECT_TRUE(same_bits(graph.parameters(), eager.parameters())) << "replay " << replay;
-        EXPECT_TRUE(same_bits(graph.loss.host(), eager.loss.host())) << "replay " << replay;
-      }
-      EXPECT_NO_THROW(graph.status.check(graph.stream));
-      cudaGraphExecDestroy(executable);
-      cudaGraphDestroy(captured);
+      const bool bidirectional = is_patient_level(task) && aggregation == PoolMode::mean;
+      const ModelConfig config = config_for(task, aggregation, bidirectional, 2, 0.3);
+      check_replays<float>(backend, config);
+      check_replays<bf16>(backend, config);
     }
 }
 

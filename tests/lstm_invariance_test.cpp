@@ -157,7 +157,8 @@ TEST_P(LstmInvariance, WhatMemoryHeldChangesNothing) {
   }
 }
 
-// Sizes that allow wide accesses, at addresses that do not.
+// Sizes that allow wide accesses, at addresses that do not. On a GPU these may have another algorithm for
+// their products; else the bits are the same.
 TEST_P(LstmInvariance, ArraysNeedNoMoreThanTheirElementsAlignment) {
   const auto expect = [&]<class T>() {
     if (!computes_in<T>()) return;
@@ -186,7 +187,12 @@ TEST_P(LstmInvariance, ArraysNeedNoMoreThanTheirElementsAlignment) {
       const auto behind_first = [](std::vector<T> all) { return std::vector<T>(all.begin() + 1, all.end()); };
       actual.y = behind_first(y.host());
       actual.c_seq = behind_first(c_seq.host());
-      expect_same_bits(actual, expected);
+      if (GetParam() != "cuda") {
+        expect_same_bits(actual, expected);
+        continue;
+      }
+      EXPECT_TRUE(close(actual.y, expected.y, tolerance<T>));
+      EXPECT_TRUE(close(actual.d_x, expected.d_x, 4 * tolerance<T>));
     }
   };
   expect.template operator()<float>();

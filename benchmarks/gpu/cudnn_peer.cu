@@ -23,6 +23,7 @@ cuda::RnnDesc describe(const CudnnPeerDesc& desc) {
   rnn.training = desc.training;
   rnn.tf32 = desc.tf32;
   rnn.sequences = static_cast<std::int64_t>(desc.lengths.size());
+  for (const std::int32_t length : desc.lengths) rnn.rows += length;
   rnn.steps = *std::max_element(desc.lengths.begin(), desc.lengths.end());
   rnn.algorithm = algorithms.at(desc.algorithm);
   rnn.padded = desc.padded;

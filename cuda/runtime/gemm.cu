@@ -14,11 +14,12 @@ inline namespace RAGTIME_ARCH {
 namespace {
 
 constexpr std::size_t most_workspace = std::size_t{32} << 20;  // what cuBLAS itself takes on Hopper
-constexpr std::uintptr_t wide = 16;                            // bytes, alignment of the faster algorithms
+constexpr std::uintptr_t workspace_alignment = 256;            // cuBLASLt refuses any other
+constexpr std::uintptr_t wide_alignment = 16;                  // bytes, alignment of the faster algorithms
 
 // What is used of the library, under its own names, and the handle.
 struct Lt {
-  const SharedLibrary library{"the cuda backend", {concat("libcublasLt.so.", CUBLAS_VER_MAJOR)}};
+  const SharedLibrary library{"the cuda backend", concat("libcublasLt.so.", CUBLAS_VER_MAJOR)};
 
 #define RAGTIME_CUBLASLT(name) const decltype(&::name) name = library.find<decltype(&::name)>(#name)
   RAGTIME_CUBLASLT(cublasLtGetStatusString);
@@ -54,8 +55,13 @@ cudaDataType_t type_of(DType dtype) {
   return dtype == DType::bf16 ? CUDA_R_16BF : dtype == DType::f16 ? CUDA_R_16F : CUDA_R_32F;
 }
 
+std::byte* aligned_up(std::byte* pointer, std::uintptr_t alignment) {
+  const std::uintptr_t beyond = reinterpret_cast<std::uintptr_t>(pointer) % alignment;
+  return beyond == 0 ? pointer : pointer + (alignment - beyond);
+}
+
 bool is_wide(const void* pointer) {
-  return reinterpret_cast<std::uintptr_t>(pointer) % wide == 0;
+  return reinterpret_cast<std::uintptr_t>(pointer) % wide_alignment == 0;
 }
 
 }  // namespace
@@ -63,11 +69,13 @@ bool is_wide(const void* pointer) {
 // cuBLASLt counts columns first: row-major C = op(A) op(B) is its C' = op(B)' op(A)', where a matrix that is
 // stored row by row is already the transpose. So its first factor is our B, its second our A.
 struct Gemm::State {
-  explicit State(const GemmDesc& given) : desc(given) {
-    wide_algorithm = choose(wide);
-    // The faster ones only where strides allow them; else both are the same.
-    narrow_algorithm = choose(size_of(std::min(desc.ab, desc.c)));
-  }
+  using Algorithm = cublasLtMatmulHeuristicResult_t;
+
+  // The faster one only where strides allow it; else both are the same.
+  explicit State(const GemmDesc& given)
+      : desc(given),
+        wide(choose(wide_alignment, wide_alignment)),
+        narrow(choose(size_of(desc.ab), size_of(desc.c))) {}
 
   struct Layouts {
     cublasLtMatrixLayoutOpaque_t first, second, result;
@@ -110,7 +118,8 @@ struct Gemm::State {
     return operation;
   }
 
-  cublasLtMatmulHeuristicResult_t choose(std::size_t alignment) const {
+  // Alignments in bytes, of A and B and of C.
+  Algorithm choose(std::size_t of_factors, std::size_t of_result) const {
     Layouts layout = layouts(std::max<std::int64_t>(desc.m, 1), std::max<std::int64_t>(desc.k, 1));
     cublasLtMatmulDescOpaque_t product = operation(nullptr);
     cublasLtMatmulPreferenceOpaque_t preference;
@@ -120,30 +129,30 @@ struct Gemm::State {
       lt().check_lt(lt().cublasLtMatmulPreferenceSetAttribute(&preference, attribute, &value, sizeof value),
                     "cublasLtMatmulPreferenceSetAttribute");
     };
-    // In place would add up in the order in which blocks arrive.
-    const std::uint32_t reductions =
-        desc.split_inner ? CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE : CUBLASLT_REDUCTION_SCHEME_NONE;
-    const auto bytes = static_cast<std::uint32_t>(alignment);
+    const std::uint32_t reductions = CUBLASLT_REDUCTION_SCHEME_NONE;
+    const auto factor_bytes = static_cast<std::uint32_t>(of_factors);
+    const auto result_bytes = static_cast<std::uint32_t>(of_result);
     set(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, most_workspace);
     set(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, reductions);
-    set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, bytes);
-    set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, bytes);
-    set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, bytes);
-    set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, bytes);
+    set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, factor_bytes);
+    set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, factor_bytes);
+    set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, result_bytes);
+    set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, result_bytes);
 
     constexpr int most = 16;
     cublasLtMatmulHeuristicResult_t results[most];
     int found = 0;
-    lt().check_lt(lt().cublasLtMatmulAlgoGetHeuristic(lt().handle, &product, &layout.first, &layout.second,
-                                                      &layout.result, &layout.result, &preference, most,
-                                                      results, &found),
-                  "cublasLtMatmulAlgoGetHeuristic");
+    const cublasStatus_t status = lt().cublasLtMatmulAlgoGetHeuristic(
+        lt().handle, &product, &layout.first, &layout.second, &layout.result, &layout.result, &preference,
+        most, results, &found);
+    if (status == CUBLAS_STATUS_NOT_SUPPORTED)
+      found = 0;
+    else
+      lt().check_lt(status, "cublasLtMatmulAlgoGetHeuristic");
     for (int i = 0; i < found; ++i)
-      if (results[i].state == CUBLAS_STATUS_SUCCESS && (desc.split_inner || !splits(results[i].algo)))
-        return results[i];
+      if (results[i].state == CUBLAS_STATUS_SUCCESS && !splits(results[i].algo)) return results[i];
     fail(ErrorCode::unsupported, "cuBLASLt has no algorithm for a product of ", name_of(desc.ab), " into ",
-         name_of(desc.c), ", m ", desc.m, ", n ", desc.n, ", k ", desc.k,
-         desc.split_inner ? "" : ", that does not split k");
+         name_of(desc.c), ", m ", desc.m, ", n ", desc.n, ", k ", desc.k, ", that does not split k");
   }
 
   static bool splits(const cublasLtMatmulAlgo_t& algorithm) {
@@ -155,8 +164,13 @@ struct Gemm::State {
     return parts > 1;
   }
 
+  // Room for a bias that is not aligned as the kernels want it.
+  std::size_t bias_bytes() const {
+    return desc.bias ? static_cast<std::size_t>(desc.n) * size_of(desc.c) + 2 * workspace_alignment : 0;
+  }
+
   GemmDesc desc;
-  cublasLtMatmulHeuristicResult_t wide_algorithm, narrow_algorithm;
+  Algorithm wide, narrow;
 };
 
 Gemm::Gemm(const GemmDesc& desc) {
@@ -171,7 +185,9 @@ Gemm::Gemm(Gemm&&) noexcept = default;
 Gemm& Gemm::operator=(Gemm&&) noexcept = default;
 
 std::size_t Gemm::workspace_bytes() const {
-  return std::max(state_->wide_algorithm.workspaceSize, state_->narrow_algorithm.workspaceSize);
+  // With room to align each to what cuBLASLt wants of its workspace.
+  const std::size_t own = std::max(state_->wide.workspaceSize, state_->narrow.workspaceSize);
+  return (own > 0 ? own + workspace_alignment : 0) + state_->bias_bytes();
 }
 
 void Gemm::run(const GemmArgs& args, Stream stream) const {
@@ -185,15 +201,23 @@ void Gemm::run(const GemmArgs& args, Stream stream) const {
     return;
   }
   State::Layouts layout = state_->layouts(args.m, args.k);
-  cublasLtMatmulDescOpaque_t product = state_->operation(args.bias);
-  const auto& algorithm = is_wide(args.a) && is_wide(args.b) && is_wide(args.c) ? state_->wide_algorithm
-                                                                                : state_->narrow_algorithm;
+  std::byte* const own = aligned_up(static_cast<std::byte*>(args.workspace), workspace_alignment);
+  const void* bias = args.bias;
+  if (desc.bias && !is_wide(bias)) {  // kernels read it in wide accesses, and no preference says otherwise
+    void* const aligned =
+        aligned_up(own + std::max(state_->wide.workspaceSize, state_->narrow.workspaceSize), wide_alignment);
+    copy(aligned, bias, static_cast<std::size_t>(desc.n) * size_of(desc.c), CopyKind::on_device, stream);
+    bias = aligned;
+  }
+  cublasLtMatmulDescOpaque_t product = state_->operation(bias);
+  const State::Algorithm& algorithm =
+      is_wide(args.a) && is_wide(args.b) && is_wide(args.c) ? state_->wide : state_->narrow;
   const float one = 1, beta = args.accumulate ? 1.0f : 0.0f;
-  lt().check_lt(
-      lt().cublasLtMatmul(lt().handle, &product, &one, args.b, &layout.first, args.a, &layout.second, &beta,
-                          args.c, &layout.result, args.c, &layout.result, &algorithm.algo, args.workspace,
-                          algorithm.workspaceSize, static_cast<cudaStream_t>(stream.handle)),
-      "cublasLtMatmul");
+  lt().check_lt(lt().cublasLtMatmul(lt().handle, &product, &one, args.b, &layout.first, args.a,
+                                    &layout.second, &beta, args.c, &layout.result, args.c, &layout.result,
+                                    &algorithm.algo, algorithm.workspaceSize > 0 ? own : nullptr,
+                                    algorithm.workspaceSize, static_cast<cudaStream_t>(stream.handle)),
+                "cublasLtMatmul");
 }
 
 }  // namespace RAGTIME_ARCH

@@ -2,9 +2,9 @@
 
 // Matrix products by cuBLASLt. Two implementations: gemm.cu, and tests/simt/runtime (plain loops).
 //
-// The algorithm is chosen once, when a Gemm is made, for the largest sizes: so the same inputs give the same
-// bits on every run. Unless it is allowed to, it does not split the inner dimension: so what a row of C gets
-// depends on that row of A alone, however many rows there are.
+// The algorithm is chosen once, when a Gemm is made, for the largest sizes, and never one that splits the
+// inner dimension: so the same inputs give the same bits on every run, and what a row of C gets depends on
+// that row of A alone, however many rows there are.
 
 #include <cstddef>
 #include <cstdint>
@@ -27,13 +27,10 @@ struct GemmDesc {
   DType c = DType::f32;   // as ab, or f32
   bool bias = false;      // bias [n] of C's dtype is added to every row; c as ab, and not when accumulating
   bool tf32 = false;      // f32 factors may be rounded to tf32
-  // The inner dimension may be split over the device and its parts added in a fixed order: for sums over the
-  // rows of a batch, where k is long and C small.
-  bool split_inner = false;
 };
 
 struct GemmArgs {
-  std::int64_t m = 0, k = 0;  // may be 0: then C stays as it is, or is 0 (plus bias) for k = 0
+  std::int64_t m = 0, k = 0;  // may be 0: then C stays as it is, or is 0 for k = 0
   const void* a = nullptr;
   const void* b = nullptr;
   const void* bias = nullptr;
@@ -50,7 +47,8 @@ class Gemm {
   Gemm& operator=(Gemm&&) noexcept;
 
   std::size_t workspace_bytes() const;
-  // A, B and C aligned to their elements at least; to 16 bytes is faster.
+  // A, B and C aligned to their elements at least; to 16 bytes is faster, and may be another algorithm with
+  // other bits.
   void run(const GemmArgs& args, Stream stream) const;
 
  private:

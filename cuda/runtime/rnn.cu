@@ -20,7 +20,7 @@ namespace {
 
 // What is used of the library, under its own names.
 struct Library {
-  const SharedLibrary library{"the cudnn algorithm", {concat("libcudnn.so.", CUDNN_MAJOR)}};
+  const SharedLibrary library{"the cudnn algorithm", concat("libcudnn.so.", CUDNN_MAJOR)};
 
 #define RAGTIME_CUDNN(name) const decltype(&::name) name = library.find<decltype(&::name)>(#name)
   RAGTIME_CUDNN(cudnnCreate);
@@ -206,13 +206,24 @@ struct Rnn::State {
     if (desc.sequences == 0 || desc.steps == 0) return;
     for (std::int64_t sequences = desc.sequences; sequences > 0; sequences /= 2)
       for (std::int64_t steps = desc.steps; steps > 0; steps /= 2) {
-        lengths.assign(static_cast<std::size_t>(sequences), static_cast<std::int32_t>(steps));
+        assume(sequences, steps);
         describe({lengths.data(), nullptr, sequences, steps});
         const Sizes sizes = sizes_wanted();
         held.workspace = std::max(held.workspace, sizes.workspace);
         held.reserve = std::max(held.reserve, sizes.reserve);
         if (desc.padded) return;
       }
+  }
+
+  // Lengths of a batch with as many rows as there may be: one of all steps, the others of like length.
+  void assume(std::int64_t sequences, std::int64_t steps) {
+    lengths.assign(static_cast<std::size_t>(sequences), static_cast<std::int32_t>(steps));
+    if (desc.padded || sequences == 1) return;
+    const std::int64_t others = sequences - 1;
+    const std::int64_t rows = std::clamp(desc.rows - steps, others, others * steps);
+    for (std::int64_t i = 0; i < others; ++i)
+      lengths[static_cast<std::size_t>(i + 1)] =
+          static_cast<std::int32_t>(rows / others + (i < rows % others ? 1 : 0));
   }
 
   Sizes sizes_wanted() const {

@@ -31,6 +31,7 @@ struct RnnDesc {
   bool training = true;
   bool tf32 = false;
   std::int64_t sequences = 0, steps = 0;  // the most a run will ask for
+  std::int64_t rows = 0;                  // of all sequences together, likewise, where rows are packed
   RnnAlgorithm algorithm = RnnAlgorithm::standard;
   // false: x and y are in the packed layout. true: they are [T, B, width], any order of lengths; padding is
   // not read, and y's is written 0.

@@ -6,7 +6,6 @@
 #include <dlfcn.h>
 
 #include <string>
-#include <vector>
 
 #include "host/core/check.hpp"
 
@@ -14,16 +13,16 @@ namespace ragtime::cuda {
 
 class SharedLibrary {
  public:
-  // The first of the names that opens. Throws Error(unsupported) that says who needs it and why it did not.
-  SharedLibrary(const char* user, const std::vector<std::string>& names) : name_(names.front()) {
-    for (const std::string& name : names) {
-      handle_ = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL);
-      if (handle_ != nullptr) return;
-    }
-    const char* const reason = dlerror();
-    fail(ErrorCode::unsupported, user, " needs ", name_,
-         ", which could not be loaded: ", reason == nullptr ? "no reason given" : reason,
-         "; install it or add its folder to LD_LIBRARY_PATH");
+  // As the loader finds it, else beside the toolkit that ragtime was built with. Throws Error(unsupported)
+  // that says who needs it and why it did not open.
+  SharedLibrary(const char* user, const std::string& name) : name_(name) {
+    handle_ = dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL);
+    if (handle_ != nullptr) return;
+    const char* const error = dlerror();
+    const std::string reason = error == nullptr ? "no reason given" : error;
+    handle_ = dlopen((RAGTIME_CUDA_LIBRARIES "/" + name).c_str(), RTLD_NOW | RTLD_LOCAL);
+    check(handle_ != nullptr, ErrorCode::unsupported, user, " needs ", name,
+          ", which could not be loaded: ", reason, "; install it or add its folder to LD_LIBRARY_PATH");
   }
   SharedLibrary(const SharedLibrary&) = delete;
   SharedLibrary& operator=(const SharedLibrary&) = delete;

@@ -44,23 +44,6 @@ void sort_pairs(const std::int32_t* keys, std::int32_t* sorted_keys, const std::
             "DeviceRadixSort::SortPairs");
 }
 
-std::size_t inclusive_sum_workspace(std::int64_t count) {
-  std::size_t bytes = 0;
-  const std::int32_t* in = nullptr;
-  std::int32_t* out = nullptr;
-  check_cub(cub::DeviceScan::InclusiveSum(nullptr, bytes, in, out, count), "DeviceScan::InclusiveSum");
-  return bytes;
-}
-
-void inclusive_sum(const std::int32_t* values, std::int32_t* sums, std::int64_t count, void* workspace,
-                   Stream stream) {
-  if (count == 0) return;
-  std::size_t bytes = inclusive_sum_workspace(count);
-  check_cub(cub::DeviceScan::InclusiveSum(workspace, bytes, values, sums, count,
-                                          static_cast<cudaStream_t>(stream.handle)),
-            "DeviceScan::InclusiveSum");
-}
-
 std::size_t limited_sum_workspace(std::int64_t count) {
   std::size_t bytes = 0;
   const std::int32_t* in = nullptr;

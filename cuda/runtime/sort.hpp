@@ -19,11 +19,6 @@ void sort_pairs(const std::int32_t* keys, std::int32_t* sorted_keys, const std::
                 std::int32_t* sorted_values, std::int64_t count, int key_bits, void* workspace,
                 Stream stream);
 
-// sums[i] = values[0] + ... + values[i]; in and out may be the same memory. Both [count].
-std::size_t inclusive_sum_workspace(std::int64_t count);
-void inclusive_sum(const std::int32_t* values, std::int32_t* sums, std::int64_t count, void* workspace,
-                   Stream stream);
-
 // sums[i] = min(limit, values[0] + ... + values[i]), for values of 0 ... limit. Both [count], not the same.
 std::size_t limited_sum_workspace(std::int64_t count);
 void limited_sum(const std::int32_t* values, std::int32_t* sums, std::int64_t count, std::int32_t limit,

@@ -51,6 +51,7 @@ VisitLstm::State::State(std::shared_ptr<Backend> given, const ModelConfig& setti
   directions = config.bidirectional ? 2 : 1;
   values = Buffer(backend, bytes_of(elements));
   backend->zero(values.data(), values.bytes());
+  backend->synchronize();  // what comes next may be on another stream
   for (std::size_t i = 0; i < parameters.size(); ++i)
     if (parameters[i].name.starts_with("lstm.weight_ih_l")) {
       lstm_first.push_back(i);
@@ -168,6 +169,7 @@ VisitLstm::State::Memory VisitLstm::State::memory_of(const Mode& mode) const {
 void VisitLstm::State::allocate_gradients() {
   Buffer zeros(backend, bytes_of(elements));
   backend->zero(zeros.data(), zeros.bytes());
+  backend->synchronize();
   gradients = std::move(zeros);
   for (const std::size_t i : lstm_first)
     lstm_gradients.push_back(

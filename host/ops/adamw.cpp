@@ -68,6 +68,7 @@ namespace {
 Buffer zeroed(const std::shared_ptr<Backend>& backend, std::size_t bytes) {
   Buffer memory(backend, bytes);
   backend->zero(memory.data(), bytes);
+  backend->synchronize();  // the first step may come on another stream
   return memory;
 }
 

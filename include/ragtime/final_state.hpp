@@ -27,7 +27,8 @@ class FinalStatePlan {
   FinalStatePlan& operator=(FinalStatePlan&&) noexcept;
 
   // y [N, D*P] -> out [B, D*P]; sequences without rows get 0. Both throw Error(invalid_argument) on a null
-  // pointer, on the CPU also Error(out_of_range) on a batch beyond the capacity.
+  // pointer, on the CPU also Error(out_of_range) on a batch beyond the capacity; on CUDA what is beyond it is
+  // left alone.
   void forward(const RaggedView& batch, const void* y, void* out, Stream stream = {}) const;
   // d_out [B, D*P] -> d_y [N, D*P], zero where nothing was gathered, or added to what is there.
   void backward(const RaggedView& batch, const void* d_out, void* d_y, bool accumulate,

@@ -48,7 +48,7 @@ struct AttentionGradients {
 
 struct SegmentPoolForward {
   const std::int32_t* segments = nullptr;  // [1] device: S in use
-  const std::int32_t* offsets = nullptr;   // [S+1]
+  const std::int32_t* offsets = nullptr;   // [S+1] from 0, never decreasing
   const std::int32_t* codes = nullptr;     // [M], with a table
   const void* values = nullptr;            // table [V, E], or rows [M, E]
   // When weighted: finite and not negative; data, without a gradient. An item of weight w counts like w

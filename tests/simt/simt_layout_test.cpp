@@ -95,11 +95,11 @@ class SimtLayoutTest : public testing::Test {
                           target.data() + shift,
                           c.width * std::int64_t{sizeof(T)},
                           c.padded_steps,
+                          {c.layout.sequences() + 3, c.layout.rows() + 9, 0, c.layout.steps() + 2},
                           {}};
     std::vector<T> padding(16 / sizeof(T), element<T>(backward ? 0 : padding_value));
     std::memcpy(&args.padding, padding.data(), 16);
-    const Capacity capacity{c.layout.sequences() + 3, c.layout.rows() + 9, 0, c.layout.steps() + 2};
-    const arch::LaunchResult result = cuda::convert_layout_of(args, capacity, {});
+    const arch::LaunchResult result = cuda::convert_layout_of(args, {});
     ASSERT_TRUE(result.ok()) << result.text;
     EXPECT_TRUE(same_bits(target, wanted));
   }
@@ -153,11 +153,14 @@ TEST_F(SimtLayoutTest, SequencesLongerThanThePaddedLayout) {
   constexpr std::int64_t width = 3, steps = 4;
   std::vector<float> ragged(17 * width), padded(3 * steps * width, -1), back(17 * width, -1);
   for (std::size_t i = 0; i < ragged.size(); ++i) ragged[i] = static_cast<float>(i + 1);
-  cuda::LayoutArgs args{batch.view(),  Layout::ragged, Layout::padded, ragged.data(),
-                        padded.data(), width * 4,      steps,          {}};
-  ASSERT_TRUE(cuda::convert_layout_of(args, {3, 17, 0, 9}, {}).ok());
-  args = {batch.view(), Layout::padded, Layout::ragged, padded.data(), back.data(), width * 4, steps, {}};
-  ASSERT_TRUE(cuda::convert_layout_of(args, {3, 17, 0, 9}, {}).ok());
+  cuda::LayoutArgs args{batch.view(),  Layout::ragged, Layout::padded,
+                        ragged.data(), padded.data(),  width * 4,
+                        steps,         {3, 17, 0, 9},  {}};
+  ASSERT_TRUE(cuda::convert_layout_of(args, {}).ok());
+  args = {batch.view(),  Layout::padded, Layout::ragged,
+          padded.data(), back.data(),    width * 4,
+          steps,         {3, 17, 0, 9},  {}};
+  ASSERT_TRUE(cuda::convert_layout_of(args, {}).ok());
   for (std::int32_t b = 0; b < 3; ++b)
     for (std::int64_t t = 0; t < layout.length(b); ++t)
       for (std::int64_t e = 0; e < width; ++e) {

@@ -8,6 +8,7 @@ namespace ragtime::arch {
 inline namespace on_gpu {
 
 inline LaunchResult launch_result(cudaError_t status) {
+  if (status != cudaSuccess) cudaGetLastError();  // so that no later call reports it again
   return {static_cast<int>(status), status == cudaSuccess ? "" : cudaGetErrorString(status)};
 }
 

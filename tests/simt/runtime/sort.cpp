@@ -35,18 +35,8 @@ void sort_pairs(const std::int32_t* keys, std::int32_t* sorted_keys, const std::
   }
 }
 
-std::size_t inclusive_sum_workspace(std::int64_t count) {
-  return static_cast<std::size_t>(count);
-}
-
-void inclusive_sum(const std::int32_t* values, std::int32_t* sums, std::int64_t count, void* workspace,
-                   Stream) {
-  fill(workspace, inclusive_sum_workspace(count));
-  std::inclusive_scan(values, values + count, sums);
-}
-
 std::size_t limited_sum_workspace(std::int64_t count) {
-  return inclusive_sum_workspace(count);
+  return static_cast<std::size_t>(count);
 }
 
 void limited_sum(const std::int32_t* values, std::int32_t* sums, std::int64_t count, std::int32_t limit,
