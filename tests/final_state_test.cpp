@@ -108,7 +108,7 @@ TEST_P(FinalState, WhatCannotBeRightIsRefused) {
   refuses_run("d_out is null", [&] { plan.backward(batch.view(), nullptr, y.data(), false); });
   refuses_run("d_y is null", [&] { plan.backward(batch.view(), out.data(), nullptr, false); });
 
-  if (backend->device() != DeviceType::cpu) return;  // elsewhere the counts are in device memory
+  if (backend->device() != DeviceType::cpu) return;  // elsewhere the counts are in device memory, see below
   for (const Capacity& capacity :
        {Capacity{.sequences = 1, .rows = 5}, Capacity{.sequences = 2, .rows = 4}}) {
     const FinalStatePlan small(backend, {.width = 2, .capacity = capacity});
@@ -119,6 +119,23 @@ TEST_P(FinalState, WhatCannotBeRightIsRefused) {
                  [&] { small.backward(batch.view(), out.data(), y.data(), false); });
     EXPECT_EQ(out.host(), std::vector<float>(4, 7));
     EXPECT_EQ(y.host(), std::vector<float>(10, 1));
+  }
+}
+
+// Where only the device sees the counts: what does not fit is left alone, the rest is as ever.
+TEST_P(FinalState, WhatIsBeyondTheCapacityOfADeviceIsLeftAlone) {
+  if (backend->device() == DeviceType::cpu) GTEST_SKIP() << "the cpu backend refuses such a batch";
+  DeviceBatch batch(backend);
+  batch.load(layout_of({2, 3}));
+  const DeviceArray<float> y(backend, {1, 2, 3, 4, 5}), d_out(backend, {6, 7});
+  for (const Capacity& capacity :
+       {Capacity{.sequences = 1, .rows = 5}, Capacity{.sequences = 2, .rows = 4}}) {
+    const FinalStatePlan plan(backend, {.width = 1, .capacity = capacity});
+    const DeviceArray<float> out(backend, {-1, -1}), d_y(backend, {-1, -1, -1, -1, -1});
+    plan.forward(batch.view(), y.data(), out.data());
+    EXPECT_EQ(out.host(), (std::vector<float>{2, -1}));
+    plan.backward(batch.view(), d_out.data(), d_y.data(), false);
+    EXPECT_EQ(d_y.host(), (std::vector<float>{0, 6, -1, -1, -1}));
   }
 }
 

@@ -243,5 +243,30 @@ TEST_P(LayoutTest, RefusesBadDescriptionsAndArguments) {
                [&] { plan.backward(batch.view(), memory.data(), nullptr); });
 }
 
+// Where only the device sees the counts: rows and sequences that do not fit are left alone.
+TEST_P(LayoutTest, WhatIsBeyondTheCapacityOfADeviceIsLeftAlone) {
+  if (backend->device() == DeviceType::cpu) GTEST_SKIP() << "the cpu backend reads the counts of the batch";
+  DeviceBatch batch(backend);
+  batch.load(layout_of({2, 3}));  // packed: b1 t0, b0 t0, b1 t1, b0 t1, b1 t2
+  const DeviceArray<float> rows(backend, {1, 2, 3, 4, 5}), padded(backend, {1, 2, 9, 3, 4, 5});
+  const auto convert = [&](Layout from, const DeviceArray<float>& source, Layout to, Capacity capacity,
+                           std::size_t elements) {
+    const LayoutPlan plan(
+        backend,
+        {.width = 1, .from = from, .to = to, .padded_steps = 3, .padding_value = 0, .capacity = capacity});
+    const DeviceArray<float> target(backend, std::vector<float>(elements, -1));
+    plan.forward(batch.view(), source.data(), target.data());
+    return target.host();
+  };
+  const Capacity four_rows{.sequences = 2, .rows = 4, .codes = 0, .steps = 3};
+  const Capacity one_sequence{.sequences = 1, .rows = 5, .codes = 0, .steps = 3};
+  EXPECT_EQ(convert(Layout::padded, padded, Layout::ragged, four_rows, 5),
+            (std::vector<float>{1, 2, 3, 4, -1}));
+  EXPECT_EQ(convert(Layout::ragged, rows, Layout::packed, four_rows, 5),
+            (std::vector<float>{3, 1, 4, 2, -1}));
+  EXPECT_EQ(convert(Layout::ragged, rows, Layout::padded, one_sequence, 6),
+            (std::vector<float>{1, 2, 0, -1, -1, -1}));
+}
+
 }  // namespace
 }  // namespace ragtime::test
