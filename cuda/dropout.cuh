@@ -15,6 +15,7 @@
 #include "cuda/arch/arch.cuh"
 #include "cuda/elements.cuh"
 #include "cuda/sequence_of.cuh"
+#include "cuda/status_word.cuh"
 #include "host/core/philox.hpp"
 #include "ragtime/types.hpp"
 
@@ -60,6 +61,7 @@ dropout_tiles(DropoutArgs args, const T* x, T* y) {
   constexpr int quad = DropoutTuning::quad;
   const RaggedView& batch = args.batch;
   const std::int64_t width = args.width;
+  report_beyond(batch, args.most_sequences, args.per_sequence ? INT32_MAX : args.most_rows);
   const std::int64_t given = batch.counts[0];
   const std::int64_t sequences = given < args.most_sequences ? given : args.most_sequences;
   if (sequences <= 0) return;

@@ -11,6 +11,7 @@
 // thousands of rows among few would notice. Warps share nothing and wait for nobody.
 
 #include "cuda/arch/arch.cuh"
+#include "cuda/status_word.cuh"
 #include "ragtime/types.hpp"
 
 namespace ragtime::cuda {
@@ -32,6 +33,7 @@ RAGTIME_KERNEL(FinalStateTuning::threads, 1)
 final_state_forward(RaggedView batch, Capacity capacity, std::int64_t width, std::int64_t directions,
                     const T* y, T* out) {
   const std::int64_t row_width = directions * width, sequences = sequences_in(batch, capacity);
+  report_beyond(batch, capacity.sequences, capacity.rows);
   const std::int64_t stride = std::int64_t{arch::grid_extent().x} * FinalStateTuning::warps;
   for (std::int64_t b = std::int64_t{arch::block_index().x} * FinalStateTuning::warps + arch::warp();
        b < sequences; b += stride) {
@@ -49,6 +51,7 @@ RAGTIME_KERNEL(FinalStateTuning::threads, 1)
 final_state_backward(RaggedView batch, Capacity capacity, std::int64_t width, std::int64_t directions,
                      const T* d_out, T* d_y, bool accumulate) {
   const std::int64_t row_width = directions * width, sequences = sequences_in(batch, capacity);
+  report_beyond(batch, capacity.sequences, capacity.rows);
   const std::int64_t stride = std::int64_t{arch::grid_extent().x} * FinalStateTuning::warps;
   for (std::int64_t b = std::int64_t{arch::block_index().x} * FinalStateTuning::warps + arch::warp();
        b < sequences; b += stride) {

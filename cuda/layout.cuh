@@ -15,6 +15,7 @@
 #include <algorithm>
 
 #include "cuda/arch/arch.cuh"
+#include "cuda/status_word.cuh"
 #include "ragtime/layout.hpp"
 
 namespace ragtime::cuda {
@@ -88,6 +89,7 @@ template <int Bytes>
 RAGTIME_KERNEL(LayoutTuning::threads, 1)
 convert_layout(LayoutArgs args, unsigned lanes) {
   const RaggedView& batch = args.batch;
+  report_beyond(batch, args.capacity.sequences, args.capacity.rows);
   const std::int64_t sequences = batch.counts[0], longest = batch.counts[3];
   const bool pads = args.to == Layout::padded;
   const bool packs = args.from == Layout::packed || args.to == Layout::packed;

@@ -36,7 +36,7 @@ class LinearCuda final : public LinearOperation {
   }
 
   void forward(const LinearForward& args, Stream stream) const override {
-    const RowCount rows = count(args.rows, args.host_rows);
+    const RowCount rows = count(args.rows, args.host_rows, args.status);
     const Workspace work = carve(args.workspace);
     const bool known = rows.host >= 0;
     const T* x =
@@ -54,7 +54,7 @@ class LinearCuda final : public LinearOperation {
   }
 
   void backward(const LinearBackward& args, Stream stream) const override {
-    const RowCount rows = count(args.rows, args.host_rows);
+    const RowCount rows = count(args.rows, args.host_rows, args.status);
     const Workspace work = carve(args.workspace);
     const bool known = rows.host >= 0;
     const std::int64_t used = known ? rows.host : desc_.rows;
@@ -127,9 +127,9 @@ class LinearCuda final : public LinearOperation {
                  .tf32 = desc_.tf32});
   }
 
-  RowCount count(const std::int32_t* device, std::int64_t host) const {
+  RowCount count(const std::int32_t* device, std::int64_t host, std::uint64_t* status) const {
     if (host >= 0) check_fits(host, desc_.rows, "rows");
-    return {device, host, desc_.rows};
+    return {device, host, desc_.rows, status};
   }
 
   // In the workspace, with zeros behind them.

@@ -6,6 +6,7 @@
 
 #include "cuda/arch/arch.cuh"
 #include "cuda/enqueue.cuh"
+#include "cuda/status_word.cuh"
 #include "ragtime/types.hpp"
 
 namespace ragtime::cuda {
@@ -15,6 +16,7 @@ struct RowCount {
   const std::int32_t* device = nullptr;  // [1], read where the host does not know
   std::int64_t host = -1;                // -1: the device knows
   std::int64_t capacity = 0;             // no more than this are ever in use
+  std::uint64_t* status = nullptr;       // for a count beyond it
 
   RAGTIME_DEVICE std::int64_t in_use() const {
     if (host >= 0) return host;
@@ -35,6 +37,8 @@ struct RowsTuning {
 template <class T, int Elements>
 RAGTIME_KERNEL(RowsTuning::threads, 1)
 copy_rows(RowCount rows, std::int64_t width, const T* from, T* to, bool zero_tail) {
+  if (rows.host < 0 && *rows.device > rows.capacity && arch::block_index().x == 0 && arch::thread_rank() == 0)
+    report(rows.status, Fault::beyond_capacity, *rows.device);
   const std::int64_t used = rows.in_use() * width, end = zero_tail ? rows.capacity * width : used;
   const std::int64_t stride = std::int64_t{arch::grid_extent().x} * RowsTuning::threads * Elements;
   for (std::int64_t e =

@@ -8,6 +8,7 @@
 
 #include <numeric>
 
+#include "ragtime/status.hpp"
 #include "tests/support.hpp"
 
 namespace ragtime::test {
@@ -280,6 +281,25 @@ TEST_P(DropoutTest, RefusesBadDescriptionsAndArguments) {
   call("batch.counts is null", {}, {}, memory.data(), memory.data());
   call("key.site is 65536: expected less than 65536", batch.view(), {1, nullptr, 65536}, memory.data(),
        memory.data());
+}
+
+// Where only the device sees the counts: rows that do not fit are reported and left alone.
+TEST_P(DropoutTest, RowsBeyondTheCapacityOfADeviceAreLeftAlone) {
+  if (backend->device() == DeviceType::cpu) GTEST_SKIP() << "the cpu backend reads the counts of the batch";
+  DeviceBatch batch(backend);
+  batch.load(layout_of({2, 3}));
+  DropoutDesc desc;
+  desc.width = 2;
+  desc.capacity = {.sequences = 2, .rows = 4};
+  const DropoutPlan plan(backend, desc);  // probability 0: a copy
+  const DeviceArray<float> x(backend, {1, 2, 3, 4, 5, 6, 7, 8, 9, 10}),
+      y(backend, std::vector<float>(10, -1));
+  Status status(backend);
+  RaggedView view = batch.view();
+  view.status = status.word();
+  plan.run(view, {}, x.data(), y.data());
+  EXPECT_EQ(y.host(), (std::vector<float>{1, 2, 3, 4, 5, 6, 7, 8, -1, -1}));
+  expect_error(ErrorCode::out_of_range, {"number 5"}, [&] { status.check(); });
 }
 
 }  // namespace

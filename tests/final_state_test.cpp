@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include "ragtime/status.hpp"
 #include "tests/support.hpp"
 
 namespace ragtime::test {
@@ -132,9 +133,18 @@ TEST_P(FinalState, WhatIsBeyondTheCapacityOfADeviceIsLeftAlone) {
        {Capacity{.sequences = 1, .rows = 5}, Capacity{.sequences = 2, .rows = 4}}) {
     const FinalStatePlan plan(backend, {.width = 1, .capacity = capacity});
     const DeviceArray<float> out(backend, {-1, -1}), d_y(backend, {-1, -1, -1, -1, -1});
-    plan.forward(batch.view(), y.data(), out.data());
+    Status status(backend);
+    RaggedView view = batch.view();
+    view.status = status.word();
+    const auto reported = [&] {
+      expect_error(ErrorCode::out_of_range, {capacity.rows == 4 ? "number 5" : "number 2"},
+                   [&] { status.check(); });
+    };
+    plan.forward(view, y.data(), out.data());
+    reported();
     EXPECT_EQ(out.host(), (std::vector<float>{2, -1}));
-    plan.backward(batch.view(), d_out.data(), d_y.data(), false);
+    plan.backward(view, d_out.data(), d_y.data(), false);
+    reported();
     EXPECT_EQ(d_y.host(), (std::vector<float>{0, 6, -1, -1, -1}));
   }
 }

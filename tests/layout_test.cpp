@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include "ragtime/status.hpp"
 #include "tests/support.hpp"
 
 namespace ragtime::test {
@@ -255,7 +256,12 @@ TEST_P(LayoutTest, WhatIsBeyondTheCapacityOfADeviceIsLeftAlone) {
         backend,
         {.width = 1, .from = from, .to = to, .padded_steps = 3, .padding_value = 0, .capacity = capacity});
     const DeviceArray<float> target(backend, std::vector<float>(elements, -1));
-    plan.forward(batch.view(), source.data(), target.data());
+    Status status(backend);
+    RaggedView view = batch.view();
+    view.status = status.word();
+    plan.forward(view, source.data(), target.data());
+    expect_error(ErrorCode::out_of_range, {capacity.rows == 4 ? "number 5" : "number 2"},
+                 [&] { status.check(); });
     return target.host();
   };
   const Capacity four_rows{.sequences = 2, .rows = 4, .codes = 0, .steps = 3};

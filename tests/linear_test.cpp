@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include "ragtime/status.hpp"
 #include "tests/support.hpp"
 
 namespace ragtime::test {
@@ -193,13 +194,19 @@ TEST_P(Linear, ACountBeyondTheCapacityOnTheDeviceIsCut) {
   const auto workspace = poisoned_workspace(backend, plan.workspace_bytes());
   const DeviceArray<float> x(backend, cast<float>(problem.x)), weight(backend, cast<float>(problem.weight)),
       bias(backend, cast<float>(problem.bias_values)), d_y(backend, cast<float>(problem.d_y));
+  Status status(backend);
   for (const std::int32_t count : {4, 1000000, -1}) {
     const DeviceArray<std::int32_t> rows(backend, {count});
     const auto y = DeviceArray<float>::poisoned(backend, 20),
                d_bias = DeviceArray<float>::poisoned(backend, 5);
-    plan.forward({rows.data(), -1, x.data(), weight.data(), bias.data(), y.data(), workspace.data()});
+    plan.forward(
+        {rows.data(), -1, x.data(), weight.data(), bias.data(), y.data(), workspace.data(), status.word()});
     plan.backward({rows.data(), -1, x.data(), weight.data(), d_y.data(), nullptr, nullptr, d_bias.data(),
                    false, workspace.data()});
+    if (count > 3)
+      expect_error(ErrorCode::out_of_range, {std::to_string(count)}, [&] { status.check(); });
+    else
+      EXPECT_NO_THROW(status.check());
     auto written = y.host();
     for (std::size_t i = count < 0 ? 0 : 15; i < 20; ++i) EXPECT_TRUE(std::isnan(written[i])) << i;
     written.resize(15);

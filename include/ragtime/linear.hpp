@@ -29,6 +29,9 @@ struct LinearForward {
   const void* bias = nullptr;    // [output_size], with bias
   void* y = nullptr;             // [R, output_size]
   void* workspace = nullptr;     // [workspace_bytes()]
+  // Device status word or null. Rows beyond the capacity that only the device sees are reported, and left
+  // alone.
+  std::uint64_t* status = nullptr;
 };
 
 struct LinearBackward {
@@ -44,6 +47,9 @@ struct LinearBackward {
   void* d_bias = nullptr;        // [output_size] or null
   bool accumulate = false;       // add to d_weight and d_bias instead of overwriting them
   void* workspace = nullptr;     // [workspace_bytes()]
+  // Device status word or null. Rows beyond the capacity that only the device sees are reported, and left
+  // alone.
+  std::uint64_t* status = nullptr;
 };
 
 struct LinearOperation;

@@ -50,6 +50,10 @@ struct RaggedView {
   // not know them.
   const std::int32_t* host_counts = nullptr;       // [4]
   const std::int32_t* host_batch_sizes = nullptr;  // [T]
+  // Device status word (status.hpp), or null. Where only the device sees the counts, a batch beyond the
+  // capacity of a plan is reported here, and what is beyond is left alone; where the host does, it is an
+  // Error.
+  std::uint64_t* status = nullptr;
 };
 
 // Where dropout masks come from: Philox, keyed by seed, counted by (step, site, sequence id, place in the
