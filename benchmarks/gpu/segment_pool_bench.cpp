@@ -1,11 +1,18 @@
 // Codes of visits to rows: embedding and pooling, and the gradient of the table. Bytes of forward: the rows
 // gathered, offsets, codes, what comes out; of backward: gradients in, codes, the whole table out.
+// gather copies the same rows, one for each code, and no more: its rate is what pooling's is held against.
+
+#include <cstring>
 
 #include "benchmarks/gpu/harness.hpp"
 #include "benchmarks/gpu/latest.hpp"
 #include "benchmarks/gpu/tensor.hpp"
 #include "benchmarks/workloads.hpp"
 #include "ragtime/segment_pool.hpp"
+
+#ifdef RAGTIME_BENCHMARKS_CUDA
+#include "benchmarks/gpu/gather.hpp"
+#endif
 
 namespace ragtime::benchmarks {
 namespace {
@@ -159,6 +166,66 @@ class PoolWork final : public Work {
   Pooling pooling_;
 };
 
+struct GatherSetup {
+  GatherSetup(const Workload& workload, std::int64_t own_width, const Precision& own)
+      : precision(own),
+        width(own_width),
+        codes(coded_batch(workload).codes),
+        table(rounded(random_values(workload.vocab_size * width, 1, 2), own.dtype)) {}
+  Precision precision;
+  std::int64_t width;
+  std::vector<std::int32_t> codes;
+  std::vector<float> table;
+};
+
+class GatherWork final : public Work {
+ public:
+  GatherWork(const std::shared_ptr<Backend>& backend, std::shared_ptr<const GatherSetup> setup)
+      : setup_(std::move(setup)),
+        on_cuda_(backend->device() == DeviceType::cuda),
+        codes_(upload(backend, setup_->codes)),
+        table_(backend, setup_->table, setup_->precision.dtype),
+        out_(backend, items() * setup_->width, setup_->precision.dtype) {}
+  void run(Stream stream) override {
+    const std::int64_t row_bytes =
+        setup_->width * static_cast<std::int64_t>(size_of(setup_->precision.dtype));
+#ifdef RAGTIME_BENCHMARKS_CUDA
+    if (on_cuda_) {
+      gather_on_cuda(codes_.as<std::int32_t>(), items(), row_bytes, table_.data(), out_.data(), stream);
+      return;
+    }
+#endif
+    static_cast<void>(stream);
+    for (std::int64_t i = 0; i < items(); ++i)
+      std::memcpy(static_cast<std::byte*>(out_.data()) + i * row_bytes,
+                  static_cast<const std::byte*>(table_.data()) + codes_.as<std::int32_t>()[i] * row_bytes,
+                  static_cast<std::size_t>(row_bytes));
+  }
+  void clear() override {
+    out_.clear();
+  }
+  void verify() override {
+    std::vector<float> expected(static_cast<std::size_t>(out_.count()));
+    for (std::int64_t i = 0; i < items(); ++i)
+      std::copy_n(setup_->table.begin() + setup_->codes[static_cast<std::size_t>(i)] * setup_->width,
+                  setup_->width, expected.begin() + i * setup_->width);
+    expect_close(out_.host(), expected, 0, "the rows");
+  }
+  std::size_t bytes() const override {
+    return codes_.bytes() + table_.bytes() + out_.bytes();
+  }
+
+ private:
+  std::int64_t items() const {
+    return static_cast<std::int64_t>(setup_->codes.size());
+  }
+
+  std::shared_ptr<const GatherSetup> setup_;
+  [[maybe_unused]] bool on_cuda_;
+  Buffer codes_;
+  Tensor table_, out_;
+};
+
 std::vector<Case> cases(const std::shared_ptr<Backend>& backend) {
   const bool cuda = backend->device() == DeviceType::cuda;
   std::vector<std::string> names = workload_names();
@@ -169,7 +236,29 @@ std::vector<Case> cases(const std::shared_ptr<Backend>& backend) {
     if (!drawn.has_codes()) continue;
     const RaggedBatch batch = coded_batch(drawn);
     const auto items = static_cast<double>(batch.codes.size()), rows = static_cast<double>(drawn.rows());
-    for (const ModelSize& size : sizes_of(drawn))
+    for (const ModelSize& size : sizes_of(drawn)) {
+      for (const Precision& precision : precisions()) {
+        if (precision.tf32 || (!cuda && precision.name != "f32")) continue;
+        Case one;
+        one.workload = name;
+        one.size = size.name;
+        one.type = precision.name;
+        one.algorithm = "gather";
+        one.pass = "forward";
+        one.shape = {
+            {"N", drawn.rows()}, {"M", batch.codes.size()}, {"V", drawn.vocab_size}, {"E", size.input}};
+        one.costs.rows = rows;
+        one.costs.bytes =
+            items * (4 + 2 * static_cast<double>(size.input) * static_cast<double>(size_of(precision.dtype)));
+        one.quick = precision.name == "bf16" && size.name != "medium";
+        one.peer = true;
+        one.make = [=, width = size.input]() -> std::unique_ptr<Work> {
+          return std::make_unique<GatherWork>(
+              backend, latest<GatherSetup>(name + size.name + precision.name,
+                                           [&] { return GatherSetup(workload(name), width, precision); }));
+        };
+        all.push_back(one);
+      }
       for (const PoolMode mode : {PoolMode::sum, PoolMode::mean, PoolMode::max, PoolMode::attention})
         for (const Precision& precision : precisions()) {
           if (precision.tf32 || (!cuda && precision.name != "f32")) continue;
@@ -199,6 +288,7 @@ std::vector<Case> cases(const std::shared_ptr<Backend>& backend) {
               all.push_back(one);
             }
         }
+    }
   }
   return all;
 }
