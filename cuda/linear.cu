@@ -3,7 +3,8 @@
 // Where the host knows the number of rows, the products are of exactly these, straight from the caller's
 // memory into it. Where it does not, they are of the plan's capacity: the rows in use are copied to the
 // workspace and zeros put behind them (what lies behind them at the caller's may be anything, and 0 * NaN is
-// NaN), and only the rows in use are copied back. A row's product is the same either way (Gemm).
+// NaN), and only the rows in use are copied back. A row's product is the same either way, where arrays are
+// aligned alike (Gemm).
 
 #include <algorithm>
 

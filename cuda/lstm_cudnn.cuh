@@ -7,9 +7,8 @@
 // order[i], w an element:
 //   to cuDNN    sorted[s, i, w] = states[s, b, w] (+ final[b, s - S, w] in the last layer, whose slots begin
 //               at S), for i < A; what is null counts as 0
-//   from cuDNN  states[s, b, w] = final[b, s - S, w] = sorted[s, i, w] for i < A; for the others, the
-//   sequences
-//               without rows, what they began with: kept[s, b, w] (+ kept_final[b, s - S, w])
+//   from cuDNN  states[s, b, w] = final[b, s - S, w] = sorted[s, i, w] for i < A; for the others, without
+//               rows, what they began with: kept[s, b, w] (+ kept_final[b, s - S, w])
 // `kept` is h_0 or c_0 on the way forward (a sequence without rows ends as it began) and the gradient of the
 // state at the end on the way back, `final` the final_state of the last layer or its gradient.
 //

@@ -5,9 +5,8 @@
 //
 // A unit is a row, or for survival a sequence. One after the other, as the reduction needs them:
 //
-//   weigh      weights[unit] = its row weight, or `masked`; partials[chunk] = the sum over the chunk's units
-//   of
-//              what they add to the denominator of the mean
+//   weigh      weights[unit] = its row weight, or `masked`; partials[chunk] = what the chunk's units add to
+//              the denominator of the mean
 //   sequences  of mean_per_sequence: the same sum for each sequence; partials = how many have one
 //   total      the sum of partials: the denominator, and weight_sum
 //   losses     of every unit: loss and gradient, or zeros; partials[chunk] = the sum over the chunk's units
