@@ -102,7 +102,7 @@ RAGTIME_DEVICE double bce_row(const MaskedLossKernelArgs<T>& args, Team team, co
     sum = loss_of_elements<W>(
         args, team, row,
         [&](std::int64_t k, const float(&z)[W], const float(&y)[W], float(&loss)[W], float(&d)[W]) {
-          float w[W];
+          float w[W] = {};
           if (weighs) load_row(args.pos_weight + k, args.aligned, w);
           RAGTIME_UNROLL
           for (int i = 0; i < W; ++i) {
@@ -163,7 +163,7 @@ RAGTIME_DEVICE double cross_entropy_row(const MaskedLossKernelArgs<T>& args, Tea
     for (int i = 0; i < W; ++i)
       if (z[i] != lowest) exponentials += static_cast<double>(arch::exp(z[i] - highest));
     if (!is_smooth) continue;
-    float w[W];
+    float w[W] = {};
     class_weights(k, w);
     RAGTIME_UNROLL
     for (int i = 0; i < W; ++i) {
@@ -201,7 +201,7 @@ RAGTIME_DEVICE double cross_entropy_row(const MaskedLossKernelArgs<T>& args, Tea
     const float of_weight = row.factor * static_cast<float>(smooth);
     const float at_label = row.factor * static_cast<float>(sharp);
     for (std::int64_t k = std::int64_t{team.rank()} * W; k < outputs; k += stride) {
-      float z[W], w[W], d[W];
+      float z[W], w[W] = {}, d[W];
       load_row(row.logits + k, args.aligned, z);
       if (is_smooth) class_weights(k, w);
       RAGTIME_UNROLL
