@@ -18,7 +18,7 @@
 // Shared          SharedMemory::take<T>: dynamic, carved array by array; SharedSize: its size on the host, by
 //                 the same calls; RAGTIME_SHARED: static
 // Asynchronous    cp_async<4, 8, 16>(to, from, bytes): zero behind `bytes`; cp_async_commit cp_async_wait<N>
-// Cluster         cluster_rank cluster_size cluster_sync = cluster_arrive + cluster_wait, map_rank;
+// Cluster         has_clusters, cluster_rank cluster_size cluster_sync = cluster_arrive + cluster_wait, map_rank;
 //                 mbarrier_* and st_async: 4, 8 or 16 bytes to another block, counted on its mbarrier.
 //                 Before sm_90 a cluster is one block, mbarriers count arrivals only, and st_async traps.
 // Matrices        ldmatrix_x1 _x2 _x4 (_trans), mma_bf16 mma_f16 (m16n8k16), mma_tf32 (m16n8k8), f32 sums

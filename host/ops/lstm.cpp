@@ -12,6 +12,8 @@ const char* name_of(LstmAlgorithm algorithm) {
       return "stepwise";
     case LstmAlgorithm::cudnn:
       return "cudnn";
+    case LstmAlgorithm::persistent:
+      return "persistent";
   }
   return "?";
 }

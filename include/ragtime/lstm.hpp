@@ -16,9 +16,10 @@ namespace ragtime {
 // How the CUDA backend runs the recurrence; the CPU backend has its own way, which is what automatic means
 // there.
 enum class LstmAlgorithm : std::uint8_t {
-  automatic,
-  stepwise,  // per step one product over the sequences still alive and one kernel; any size
-  cudnn,     // cuDNN's own RNN; where the build and the machine have it
+  automatic,   // persistent or stepwise, whichever the cost model takes for faster
+  stepwise,    // per step one product over the sequences still alive and one kernel; any size
+  cudnn,       // cuDNN's own RNN; where the build and the machine have it
+  persistent,  // one launch for all steps, the recurrent weights on chip; where they fit, without projection
 };
 
 const char* name_of(LstmAlgorithm algorithm);
@@ -38,6 +39,9 @@ struct LstmDesc {
   // two products over all rows. The CPU backend always keeps them.
   bool save_gates = true;
   bool tf32 = false;  // CUDA, f32: factors of products may be rounded to tf32
+  // persistent: thread blocks of a cluster, and sequences that a cluster runs at once; 0: chosen
+  int cluster = 0;
+  int slots = 0;
   Capacity capacity;  // sequences, rows, steps
 
   std::int64_t directions() const { return bidirectional ? 2 : 1; }

@@ -10,6 +10,8 @@ inline namespace on_gpu {
 
 #if !defined(__CUDA_ARCH__) || __CUDA_ARCH__ >= 900
 
+inline constexpr bool has_clusters = true;  // of more than one block
+
 RAGTIME_DEVICE unsigned cluster_rank() {
   unsigned rank;
   asm("mov.u32 %0, %%cluster_ctarank;" : "=r"(rank));
@@ -105,6 +107,8 @@ RAGTIME_DEVICE void st_async(void* place, Chunk<16> value, Mbarrier* barrier, un
 }
 
 #else  // before sm_90: a cluster is one block, and mbarriers do not count bytes
+
+inline constexpr bool has_clusters = false;
 
 RAGTIME_DEVICE unsigned cluster_rank() {
   return 0;

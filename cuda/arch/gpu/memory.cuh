@@ -140,13 +140,19 @@ RAGTIME_DEVICE void store_once(void* pointer, Chunk<Bytes> value) {
 
 class SharedMemory {
  public:
+  // For the device; the host may only name it, in code that is given this class or SharedSize.
   template <class T>
-  RAGTIME_DEVICE T* take(std::size_t count, std::size_t alignment = 16) {
+  RAGTIME_HOST_DEVICE T* take([[maybe_unused]] std::size_t count,
+                              [[maybe_unused]] std::size_t alignment = 16) {
+#if defined(__CUDA_ARCH__)
     extern __shared__ __align__(1024) unsigned char ragtime_shared_memory[];
     used_ = (used_ + alignment - 1) / alignment * alignment;
     T* const array = reinterpret_cast<T*>(ragtime_shared_memory + used_);
     used_ += count * sizeof(T);
     return array;
+#else
+    return nullptr;
+#endif
   }
 
  private:

@@ -5,6 +5,8 @@
 namespace ragtime::arch {
 inline namespace on_simt {
 
+inline constexpr bool has_clusters = true;
+
 inline unsigned cluster_rank() {
   return simt::identity().cluster_rank;
 }

@@ -1,0 +1,350 @@
+#pragma once
+
+// The LSTM forward in one launch: the recurrent weights stay on chip, sequences pass through slots.
+//
+//   z = x gates + bias + W_hh h_{t-1},  i, f, o = sigmoid(z), g = tanh(z)
+//   c_t = f c_{t-1} + i g,  h_t = o tanh(c_t)
+//
+// A cluster of C blocks runs S slots. Block r owns Hp / C units, all four gates of each, and keeps their rows
+// of W_hh as fragments of mma: gates^T [4 units x S] = W [4 units x Hp] . h^T [Hp x S]. A tile of 16 rows is
+// 4 units; after one exchange between neighbouring lanes a thread has the four gates of one unit and slot,
+// its cell, and keeps c of it in a register from step to step.
+//
+// Every block has two buffers [S, Hp] of h, of this step and of the next, each with an mbarrier. A warp that
+// has its part of h_t sends it to every block of the cluster, itself included, by st.async, counted in bytes
+// on the receiver's barrier of step t + 1. A step waits for nothing else: there is no barrier of the block or
+// the cluster in the loop (for C = 1, where nothing is sent, there is one of the block).
+//
+// Two buffers are enough, without a barrier that says "empty": what step t writes into the buffer that step
+// t - 1 read comes after the wait for step t, which was for the parts of all warps of the cluster, and a warp
+// sends its part of h_t after it has read all it wants of h_{t-1}. So idle slots send too (zeros).
+//
+// Where a slot's sequence ends, its cells send h_0 of the next one in place of h and take its c_0: the next
+// step need not know. Step 0 runs no sequence and sends the h_0 of the first ones.
+//
+// Forward progress: a cluster's blocks are resident together, by the definition of a cluster. Every block
+// sends, in every step, as many bytes as its peers expect of it, whatever its slots do; all blocks read the
+// same announcements and so leave the loop at the same step; nothing waits for another cluster, the queue is
+// only counted up. By induction over t the barrier of every step completes. Nothing is under way when a block
+// leaves: all that was sent to it was counted on the barrier it waited for last; the last barrier of the
+// cluster keeps a block's memory until its peers are through.
+//
+// Per step and cell: 16 bytes of x gates, prefetched two steps ahead by cp.async into the reader's own place;
+// y, and for training 4 T + 4 bytes of gates and c, written as they are made.
+
+#include "cuda/lstm.cuh"
+#include "cuda/lstm_persistent.cuh"
+
+namespace ragtime::cuda {
+inline namespace RAGTIME_ARCH {
+
+template <class T, class Tiling>
+struct LstmForwardShape {
+  static constexpr LstmTile tile = Tiling::tile;
+  static constexpr int hidden = tile.hidden, cluster = tile.cluster, slots = tile.slots;
+  static constexpr int units = hidden / cluster;  // of a block
+  static constexpr int tiles = tile.tiles_per_warp;
+  static constexpr int warps = units / 4 / tiles;
+  static constexpr int threads = warps * static_cast<int>(arch::warp_size);
+  static constexpr int slot_tiles = slots / 8;
+  static constexpr int steps = hidden * static_cast<int>(sizeof(T)) / 32;  // k steps of a product
+  static constexpr int register_steps = tile.register_steps;
+  static constexpr int shared_steps = steps - register_steps;
+  static constexpr int row_bytes =
+      hidden * static_cast<int>(sizeof(T)) + 16;  // 16: ldmatrix without conflicts
+  static constexpr int ahead = 3;                 // announcements; x gates are asked for two steps ahead
+  static constexpr int stages = ahead;            // of x gates
+  static constexpr unsigned announced_bytes = slots * sizeof(SlotStep);
+  static constexpr unsigned h_bytes = slots * hidden * sizeof(T);
+
+  static_assert(hidden % cluster == 0 && units % (4 * tiles) == 0 && slots % 8 == 0 && slots <= 32);
+  static_assert(steps % 2 == 0 && register_steps % 2 == 0 && shared_steps >= 0);
+  static_assert(threads <= 1024);
+
+  unsigned char* h;          // [2][S][row_bytes]
+  arch::Chunk<16>* x_gates;  // [stages][cells of a thread][threads]
+  arch::Chunk<16>* weights;  // [warps][tiles][shared_steps][32]
+  SlotStep* announced;       // [ring][S]
+  arch::Mbarrier* full;      // [2]
+
+  template <class Shared>
+  RAGTIME_HOST_DEVICE static constexpr LstmForwardShape carve(Shared& shared) {
+    LstmForwardShape at{};
+    at.h = shared.template take<unsigned char>(2 * slots * row_bytes);
+    at.x_gates = shared.template take<arch::Chunk<16>>(stages * slot_tiles * tiles * threads);
+    at.weights = shared.template take<arch::Chunk<16>>(warps * tiles * shared_steps * 32);
+    at.announced = shared.template take<SlotStep>(LstmScheduleTuning::ring * slots);
+    at.full = shared.template take<arch::Mbarrier>(2);
+    return at;
+  }
+};
+
+// The four gates of one unit and slot, before their activation, and then after.
+RAGTIME_DEVICE void activate(float (&z)[4]) {
+  z[0] = sigmoid(z[0]);
+  z[1] = sigmoid(z[1]);
+  z[2] = arch::tanh(z[2]);
+  z[3] = sigmoid(z[3]);
+}
+
+// sums += W_hh h of this step. The k steps are added up even and odd apart, which hides half of mma's
+// latency; in every tile alike, so that no bit depends on which one is chosen.
+template <class T, class Shape, int kept>
+RAGTIME_DEVICE void lstm_recurrent_product(const Shape& at, unsigned now,
+                                           const arch::Chunk<16> (&weights)[Shape::tiles][kept],
+                                           float (&sums)[Shape::tiles][Shape::slot_tiles][4]) {
+  constexpr int tiles = Shape::tiles, slot_tiles = Shape::slot_tiles;
+  const unsigned lane = arch::lane();
+  const unsigned char* const h =
+      at.h + (now * Shape::slots + (lane & 7)) * Shape::row_bytes + (lane >> 3) * 16;
+  const arch::Chunk<16>* const shared_weights =
+      at.weights + arch::warp() * tiles * Shape::shared_steps * 32 + lane;
+  float odd[tiles][slot_tiles][4] = {};
+  RAGTIME_UNROLL
+  for (int k = 0; k < Shape::steps; k += 2) {
+    arch::Chunk<16> a[2][tiles];
+    RAGTIME_UNROLL
+    for (int m = 0; m < tiles; ++m) {
+      RAGTIME_UNROLL
+      for (int i = 0; i < 2; ++i)
+        a[i][m] = k < Shape::register_steps
+                      ? weights[m][k < Shape::register_steps ? k + i : 0]
+                      : arch::load<16>(shared_weights +
+                                       (m * Shape::shared_steps + k + i - Shape::register_steps) * 32);
+    }
+    RAGTIME_UNROLL
+    for (int n = 0; n < slot_tiles; ++n) {
+      std::uint32_t b[4];
+      arch::ldmatrix_x4(b, h + n * 8 * Shape::row_bytes + k * 32);
+      RAGTIME_UNROLL
+      for (int m = 0; m < tiles; ++m) {
+        multiply_fragments<T>(sums[m][n], a[0][m], b[0], b[1]);
+        multiply_fragments<T>(odd[m][n], a[1][m], b[2], b[3]);
+      }
+    }
+  }
+  RAGTIME_UNROLL
+  for (int m = 0; m < tiles; ++m) {
+    RAGTIME_UNROLL
+    for (int n = 0; n < slot_tiles; ++n) {
+      RAGTIME_UNROLL
+      for (int i = 0; i < 4; ++i) sums[m][n][i] += odd[m][n][i];
+    }
+  }
+}
+
+// h of 4 units (lanes 8 apart) of a slot, to every block. All lanes of the warp come here.
+template <class T, class Shape>
+RAGTIME_DEVICE void lstm_send_h(const Shape& at, unsigned next, int slot, int unit, float h) {
+  constexpr int cluster = Shape::cluster;
+  const int u = unit & 3;
+  constexpr int bytes = 4 * static_cast<int>(sizeof(T));
+  arch::Chunk<bytes> chunk;
+  if constexpr (std::is_same_v<T, float>) {
+    const std::uint32_t own = arch::to_tf32(h), beside = arch::shfl_xor(own, 8);
+    const std::uint32_t low = u & 1 ? beside : own, high = u & 1 ? own : beside;
+    const std::uint32_t other_low = arch::shfl_xor(low, 16), other_high = arch::shfl_xor(high, 16);
+    chunk = u & 2 ? arch::Chunk<bytes>{{other_low, other_high, low, high}}
+                  : arch::Chunk<bytes>{{low, high, other_low, other_high}};
+  } else {
+    const float beside = arch::shfl_xor(h, 8);
+    const std::uint32_t two = u & 1 ? arch::pack2<T>(beside, h) : arch::pack2<T>(h, beside);
+    const std::uint32_t other = arch::shfl_xor(two, 16);
+    chunk = u & 2 ? arch::Chunk<bytes>{{other, two}} : arch::Chunk<bytes>{{two, other}};
+  }
+  unsigned char* const to = at.h + (next * Shape::slots + slot) * Shape::row_bytes + (unit & ~3) * sizeof(T);
+  if constexpr (cluster == 1) {
+    if (u == 0) arch::store(to, chunk);
+  } else {
+    // The four lanes that hold a chunk share the receivers.
+    RAGTIME_UNROLL
+    for (int r = 0; r < cluster; r += 4)
+      if (cluster % 4 == 0 || u < cluster)
+        arch::st_async(to, chunk, &at.full[next], static_cast<unsigned>(r + u));
+  }
+}
+
+template <class T, class Tiling>
+RAGTIME_KERNEL((LstmForwardShape<T, Tiling>::threads), 1)
+lstm_persistent_forward(LstmPersistentForward<T> args) {
+  using Shape = LstmForwardShape<T, Tiling>;
+  constexpr int hidden = Shape::hidden, slots = Shape::slots, cluster = Shape::cluster, tiles = Shape::tiles;
+  constexpr int slot_tiles = Shape::slot_tiles, ring = LstmScheduleTuning::ring;
+  if constexpr (cluster > 1 && !arch::has_clusters) return;
+
+  arch::SharedMemory shared;
+  const Shape at = Shape::carve(shared);
+  const unsigned thread = arch::thread_rank(), lane = arch::lane(), warp = arch::warp();
+  const unsigned rank = cluster > 1 ? arch::cluster_rank() : 0;
+  const unsigned which = arch::block_index().x / cluster, clusters = arch::grid_extent().x / cluster;
+  const unsigned direction = which % args.directions;
+  const auto side = direction == 0 ? args.side[0] : args.side[1];
+  // Lane (unit u, pair p, column t): rows g = 2u + p and g + 8 of a tile, slots 2t and 2t + 1. Its own cell
+  // is that of slot 2t + p.
+  const int u = static_cast<int>(lane >> 3), pair = static_cast<int>(lane >> 2 & 1), column = lane & 3;
+  const auto unit_of = [&](int m) {
+    return static_cast<int>(rank) * Shape::units + (static_cast<int>(warp) * tiles + m) * 4 + u;
+  };
+  const auto slot_of = [&](int n) { return n * 8 + column * 2 + pair; };
+
+  arch::Chunk<16> weights[tiles][Shape::register_steps > 0 ? Shape::register_steps : 1];
+  float bias[tiles][4];
+  RAGTIME_UNROLL
+  for (int m = 0; m < tiles; ++m) {
+    const int tile_index = unit_of(m) / 4;
+    const arch::Chunk<16>* from = side.weights + std::int64_t{tile_index} * Shape::steps * 32 + lane;
+    RAGTIME_UNROLL
+    for (int k = 0; k < Shape::register_steps; ++k) weights[m][k] = arch::load<16>(from + k * 32);
+    for (int k = Shape::register_steps; k < Shape::steps; ++k)
+      at.weights[((warp * tiles + m) * Shape::shared_steps + k - Shape::register_steps) * 32 + lane] =
+          arch::load<16>(from + k * 32);
+    load_floats(side.bias + std::int64_t{unit_of(m)} * 4, bias[m]);
+  }
+
+  const unsigned step_bytes = Shape::announced_bytes + Shape::h_bytes;
+  if (thread < slots) at.announced[thread] = {SlotStep::none, 0, 0, SlotStep::none};  // step 0
+  if constexpr (cluster > 1) {
+    if (thread == 0) {
+      arch::mbarrier_init(&at.full[0], 1);
+      arch::mbarrier_init(&at.full[1], 1);
+      arch::mbarrier_fence_init();
+      arch::mbarrier_arrive_expect_tx(&at.full[0], (Shape::ahead - 1) * Shape::announced_bytes);
+      arch::mbarrier_arrive_expect_tx(&at.full[1], step_bytes);
+    }
+    arch::cluster_sync();
+  }
+  SlotOwner<cluster, slots> owner(args.queue, direction, direction == 0, rank, which / args.directions,
+                                  clusters / args.directions);
+  const auto announce = [&](unsigned step, unsigned barrier) {
+    const SlotStep next = owner.advance();
+    if (!owner.owns()) return;
+    SlotStep* const to = &at.announced[step % ring * slots + owner.slot()];
+    if constexpr (cluster > 1)
+      arch::st_async(
+          to,
+          arch::Chunk<16>{{static_cast<std::uint32_t>(next.row), static_cast<std::uint32_t>(next.sequence),
+                           static_cast<std::uint32_t>(next.flags), static_cast<std::uint32_t>(next.ended)}},
+          &at.full[barrier], owner.target());
+    else
+      *to = next;
+  };
+  if (warp == 0)
+    for (unsigned step = 1; step < Shape::ahead; ++step) announce(step, 0);
+
+  const auto doing = [&](unsigned step, int slot) { return at.announced[step % ring * slots + slot]; };
+  const auto x_gates_at = [&](unsigned stage, int m, int n) {
+    return at.x_gates + ((stage * slot_tiles + n) * tiles + m) * Shape::threads + thread;
+  };
+  // Into this thread's own place, so that nobody else need know when it has arrived.
+  const auto fetch_x_gates = [&](unsigned step) {
+    RAGTIME_UNROLL
+    for (int n = 0; n < slot_tiles; ++n) {
+      const std::int64_t row = doing(step, slot_of(n)).row;
+      if (row < 0) continue;
+      RAGTIME_UNROLL
+      for (int m = 0; m < tiles; ++m)
+        arch::cp_async<16>(x_gates_at(step % Shape::stages, m, n),
+                           args.x_gates + ((row * args.directions + direction) * hidden + unit_of(m)) * 4);
+    }
+    arch::cp_async_commit();
+  };
+
+  float c[tiles][slot_tiles];
+  RAGTIME_UNROLL
+  for (int m = 0; m < tiles; ++m) {
+    RAGTIME_UNROLL
+    for (int n = 0; n < slot_tiles; ++n) c[m][n] = 0;
+  }
+
+  for (unsigned step = 0;; ++step) {
+    const unsigned now = step & 1, next = now ^ 1;
+    if constexpr (cluster > 1)
+      arch::mbarrier_wait(&at.full[now], step >> 1 & 1);
+    else
+      arch::block_sync();
+    if (step > 0 && !arch::any(doing(step, static_cast<int>(lane % slots)).row >= 0)) break;
+    if (cluster > 1 && thread == 0) arch::mbarrier_arrive_expect_tx(&at.full[now], step_bytes);
+    if (step == 0) fetch_x_gates(1);
+    fetch_x_gates(step + 2);
+    if (warp == 0) announce(step + Shape::ahead, next);
+
+    // What the sequences that begin next have to begin with.
+    float h_before[tiles][slot_tiles], c_before[tiles][slot_tiles];
+    RAGTIME_UNROLL
+    for (int n = 0; n < slot_tiles; ++n) {
+      const SlotStep then = doing(step + 1, slot_of(n));
+      const bool begins = then.row >= 0 && (then.flags & SlotStep::first) != 0;
+      RAGTIME_UNROLL
+      for (int m = 0; m < tiles; ++m) {
+        h_before[m][n] = c_before[m][n] = 0;
+        const std::int64_t unit = unit_of(m), state = then.sequence * args.hidden + unit;
+        if (!begins || unit >= args.hidden) continue;
+        if (side.h0 != nullptr) h_before[m][n] = arch::to_float(side.h0[state]);
+        if (side.c0 != nullptr) c_before[m][n] = arch::to_float(side.c0[state]);
+      }
+    }
+
+    float sums[tiles][slot_tiles][4];
+    RAGTIME_UNROLL
+    for (int m = 0; m < tiles; ++m) {
+      RAGTIME_UNROLL
+      for (int n = 0; n < slot_tiles; ++n) {
+        RAGTIME_UNROLL
+        for (int i = 0; i < 4; ++i) sums[m][n][i] = 0;
+      }
+    }
+    if (step > 0) lstm_recurrent_product<T, Shape>(at, now, weights, sums);
+    arch::cp_async_wait<2>();
+
+    RAGTIME_UNROLL
+    for (int n = 0; n < slot_tiles; ++n) {
+      const SlotStep here = doing(step, slot_of(n));
+      const bool runs = here.row >= 0, ends = !runs || (here.flags & SlotStep::last) != 0;
+      RAGTIME_UNROLL
+      for (int m = 0; m < tiles; ++m) {
+        // A lane has two gates of two cells; its neighbour four lanes on the other two of both.
+        const float(&sum)[4] = sums[m][n];
+        const float low = arch::shfl_xor(pair == 0 ? sum[1] : sum[0], 4),
+                    high = arch::shfl_xor(pair == 0 ? sum[3] : sum[2], 4);
+        float z[4] = {pair == 0 ? sum[0] : low, pair == 0 ? sum[2] : high, pair == 0 ? low : sum[1],
+                      pair == 0 ? high : sum[3]};
+        float h = 0;
+        if (runs) {
+          float x[4];
+          load_floats(reinterpret_cast<const float*>(x_gates_at(step % Shape::stages, m, n)), x);
+          RAGTIME_UNROLL
+          for (int k = 0; k < 4; ++k) z[k] += x[k] + bias[m][k];
+          activate(z);
+          c[m][n] = arch::fma(z[1], c[m][n], z[0] * z[2]);
+          h = z[3] * arch::tanh(c[m][n]);
+        }
+        lstm_send_h<T, Shape>(at, next, slot_of(n), unit_of(m), ends ? h_before[m][n] : h);
+        if (runs) {
+          const std::int64_t unit = unit_of(m);
+          const std::int64_t saved = (std::int64_t{direction} * args.rows + here.row) * hidden + unit;
+          if (args.gates != nullptr) store_floats(args.gates + saved * 4, z);
+          if (args.c != nullptr) args.c[saved] = c[m][n];
+          if (unit < args.hidden) {
+            const std::int64_t out =
+                (std::int64_t{here.row} * args.directions + direction) * args.hidden + unit;
+            args.y[out] = arch::from_float<T>(h);
+            if (args.c_seq != nullptr) args.c_seq[out] = arch::from_float<T>(c[m][n]);
+            if ((here.flags & SlotStep::last) != 0) {
+              const std::int64_t state = here.sequence * args.hidden + unit;
+              if (side.h_n != nullptr) side.h_n[state] = arch::from_float<T>(h);
+              if (side.c_n != nullptr) side.c_n[state] = arch::from_float<T>(c[m][n]);
+              if (args.final_state != nullptr)
+                args.final_state[(std::int64_t{here.sequence} * args.directions + direction) * args.hidden +
+                                 unit] = arch::from_float<T>(h);
+            }
+          }
+        }
+        if (ends) c[m][n] = c_before[m][n];
+      }
+    }
+  }
+  if constexpr (cluster > 1) arch::cluster_sync();
+}
+
+}  // namespace RAGTIME_ARCH
+}  // namespace ragtime::cuda
