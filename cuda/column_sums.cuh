@@ -73,10 +73,10 @@ sum_chunks(RowCount rows, std::int64_t chunk_rows, std::int64_t width, const T* 
 }
 
 // Either target may be null.
-template <class T>
+template <class To>
 RAGTIME_KERNEL(ColumnSumsTuning::threads, 1)
-add_chunks(RowCount rows, std::int64_t chunk_rows, std::int64_t width, const float* partial, T* to,
-           T* also_to, bool accumulate) {
+add_chunks(RowCount rows, std::int64_t chunk_rows, std::int64_t width, const float* partial, To* to,
+           To* also_to, bool accumulate) {
   constexpr unsigned warps = ColumnSumsTuning::warps;
   RAGTIME_SHARED(double, sums, ColumnSumsTuning::threads);
   const std::int64_t chunks = (rows.in_use() + chunk_rows - 1) / chunk_rows;
@@ -91,10 +91,10 @@ add_chunks(RowCount rows, std::int64_t chunk_rows, std::int64_t width, const flo
     arch::block_sync();
     if (arch::warp() == 0 && column < width) {
       for (unsigned warp = 1; warp < warps; ++warp) sum += sums[warp * arch::warp_size + arch::lane()];
-      const auto put = [&](T* target) {
+      const auto put = [&](To* target) {
         if (target == nullptr) return;
         const double before = accumulate ? arch::to_float(target[column]) : 0.0;
-        target[column] = arch::from_float<T>(static_cast<float>(before + sum));
+        target[column] = arch::from_float<To>(static_cast<float>(before + sum));
       };
       put(to);
       put(also_to);
@@ -104,9 +104,9 @@ add_chunks(RowCount rows, std::int64_t chunk_rows, std::int64_t width, const flo
 }
 
 // partial: device [RowChunks(rows.capacity).partial_size(width)].
-template <class T>
-void enqueue_column_sums(const RowCount& rows, std::int64_t width, const T* a, float* partial, T* to,
-                         T* also_to, bool accumulate, Stream stream) {
+template <class T, class To = T>
+void enqueue_column_sums(const RowCount& rows, std::int64_t width, const T* a, float* partial, To* to,
+                         To* also_to, bool accumulate, Stream stream) {
   if (to == nullptr && also_to == nullptr) return;
   constexpr int most = widest_elements<T>;
   const RowChunks chunks(rows.capacity);
@@ -122,7 +122,7 @@ void enqueue_column_sums(const RowCount& rows, std::int64_t width, const T* a, f
            .grid = {blocks_for(width, arch::warp_size)},
            .block = {ColumnSumsTuning::threads},
            .stream = stream.handle},
-          add_chunks<T>, rows, chunks.rows, width, partial, to, also_to, accumulate);
+          add_chunks<To>, rows, chunks.rows, width, partial, to, also_to, accumulate);
 }
 
 }  // namespace RAGTIME_ARCH

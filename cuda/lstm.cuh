@@ -87,6 +87,14 @@ RAGTIME_DEVICE float sigmoid(float z) {
   return 1.0f / (1.0f + arch::exp(-z));
 }
 
+// i, f, g, o of one unit.
+RAGTIME_DEVICE void activate(float (&z)[4]) {
+  z[0] = sigmoid(z[0]);
+  z[1] = sigmoid(z[1]);
+  z[2] = arch::tanh(z[2]);
+  z[3] = sigmoid(z[3]);
+}
+
 // Who is alive at a step, and where their visits are.
 struct LstmPlaces {
   const std::int32_t* order;          // [B]

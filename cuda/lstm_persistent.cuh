@@ -70,11 +70,25 @@ class SlotOwner {
     take();
   }
 
-  RAGTIME_DEVICE bool owns() const { return slot_ < slots; }
-  RAGTIME_DEVICE int slot() const { return slot_; }
-  RAGTIME_DEVICE unsigned target() const { return arch::lane() % cluster; }
+  // Tells every block what the slot does in the step after the one announced last. `steps`: this block's
+  // place of that step, [slots]; `full`: the barrier it is counted on. Every lane of the warp comes here.
+  RAGTIME_DEVICE void announce(SlotStep* steps, [[maybe_unused]] arch::Mbarrier* full) {
+    const SlotStep next = advance();
+    if (!owns()) return;
+    if constexpr (cluster > 1)
+      arch::st_async(
+          steps + slot_,
+          arch::Chunk<16>{{static_cast<std::uint32_t>(next.row), static_cast<std::uint32_t>(next.sequence),
+                           static_cast<std::uint32_t>(next.flags), static_cast<std::uint32_t>(next.ended)}},
+          full, arch::lane() % cluster);
+    else
+      steps[slot_] = next;
+  }
 
-  // What the slot does next; every lane of the warp calls it.
+ private:
+  enum class Stage : std::int8_t { idle, asked, loaded, exhausted };
+
+  RAGTIME_DEVICE bool owns() const { return slot_ < slots; }
   RAGTIME_DEVICE SlotStep advance() {
     SlotStep step{SlotStep::none, 0, 0, ended_};
     ended_ = SlotStep::none;
@@ -99,9 +113,6 @@ class SlotOwner {
     }
     return step;
   }
-
- private:
-  enum class Stage : std::int8_t { idle, asked, loaded, exhausted };
 
   // Only the lane that sends to the first block asks; the others get the job from it.
   RAGTIME_DEVICE bool leads() const { return arch::lane() % cluster == 0; }

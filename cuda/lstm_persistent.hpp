@@ -60,26 +60,29 @@ struct LstmQueue {
   unsigned* taken = nullptr;  // [D] how many beyond the first that each slot begins with; 0 at launch
 };
 
-// Pointers to [.., B, ..] are of this layer and direction, sequences in their original order; null as said.
+// States are [L*D, B, H] with the sequences in their original order, and this layer's directions start at
+// `slot`, layer * D; B is known to the device alone (queue.count).
 template <class T>
 struct LstmPersistentForward {
   LstmQueue queue;
-  std::int64_t hidden = 0;         // H
-  std::int64_t rows = 0;           // N, the capacity: between the directions of saved gates and c
+  std::int64_t hidden = 0;  // H
+  std::int64_t rows = 0;    // N, the capacity: between the directions of saved gates and c
+  std::int64_t slot = 0;
   unsigned directions = 1;         // D
   const float* x_gates = nullptr;  // [N, D, Hp, 4]
+  const T* h0 = nullptr;           // [L*D, B, H] or null for zeros
+  const T* c0 = nullptr;           // [L*D, B, H] or null for zeros
   T* y = nullptr;                  // [N, D * H]
   T* c_seq = nullptr;              // [N, D * H] or null
+  T* h_n = nullptr;                // [L*D, B, H] or null
+  T* c_n = nullptr;                // [L*D, B, H] or null
   T* final_state = nullptr;        // [B, D * H] or null
+  T* h_before = nullptr;           // [N, D * H] h_{t-1} as the product took it, or null
   T* gates = nullptr;              // [D, N, Hp, 4] or null
-  float* c = nullptr;              // [D, N, Hp], null with gates only if these are
+  float* c = nullptr;              // [D, N, Hp] or null
   struct Side {
     const arch::Chunk<16>* weights = nullptr;  // packed W_hh
     const float* bias = nullptr;               // [Hp, 4], b_ih + b_hh
-    const T* h0 = nullptr;                     // [B, H] or null for zeros
-    const T* c0 = nullptr;                     // [B, H] or null
-    T* h_n = nullptr;                          // [B, H] or null
-    T* c_n = nullptr;                          // [B, H] or null
   } side[lstm_max_directions];
 };
 
@@ -88,20 +91,19 @@ struct LstmPersistentBackward {
   LstmQueue queue;
   std::int64_t hidden = 0;
   std::int64_t rows = 0;
+  std::int64_t slot = 0;
   unsigned directions = 1;
-  const T* gates = nullptr;          // [D, N, Hp, 4] i f g o after their activation
-  const float* c = nullptr;          // [D, N, Hp]
-  const T* d_y = nullptr;            // [N, D * H] or null
-  const T* d_final_state = nullptr;  // [B, D * H] or null
-  T* d_gates = nullptr;              // [N, D, Hp, 4] before their activation
-  struct Side {
-    const arch::Chunk<16>* weights = nullptr;  // packed W_hh^T
-    const T* c0 = nullptr;                     // [B, H] or null for zeros
-    const T* d_h_n = nullptr;                  // [B, H] or null
-    const T* d_c_n = nullptr;                  // [B, H] or null
-    T* d_h0 = nullptr;                         // [B, H] or null
-    T* d_c0 = nullptr;                         // [B, H] or null
-  } side[lstm_max_directions];
+  const T* gates = nullptr;                                  // [D, N, Hp, 4] i f g o after their activation
+  const float* c = nullptr;                                  // [D, N, Hp]
+  const T* c0 = nullptr;                                     // [L*D, B, H] or null for zeros
+  const T* d_y = nullptr;                                    // [N, D * H] or null
+  const T* d_h_n = nullptr;                                  // [L*D, B, H] or null
+  const T* d_c_n = nullptr;                                  // [L*D, B, H] or null
+  const T* d_final_state = nullptr;                          // [B, D * H] or null
+  T* d_gates = nullptr;                                      // [N, D, Hp, 4] before their activation
+  T* d_h0 = nullptr;                                         // [L*D, B, H] or null
+  T* d_c0 = nullptr;                                         // [L*D, B, H] or null
+  const arch::Chunk<16>* weights[lstm_max_directions] = {};  // packed W_hh^T
 };
 
 // A kernel that was compiled, and what launching it takes.

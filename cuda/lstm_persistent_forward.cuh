@@ -79,14 +79,6 @@ struct LstmForwardShape {
   }
 };
 
-// The four gates of one unit and slot, before their activation, and then after.
-RAGTIME_DEVICE void activate(float (&z)[4]) {
-  z[0] = sigmoid(z[0]);
-  z[1] = sigmoid(z[1]);
-  z[2] = arch::tanh(z[2]);
-  z[3] = sigmoid(z[3]);
-}
-
 // sums += W_hh h of this step. The k steps are added up even and odd apart, which hides half of mma's
 // latency; in every tile alike, so that no bit depends on which one is chosen.
 template <class T, class Shape, int kept>
@@ -179,6 +171,7 @@ lstm_persistent_forward(LstmPersistentForward<T> args) {
   const unsigned which = arch::block_index().x / cluster, clusters = arch::grid_extent().x / cluster;
   const unsigned direction = which % args.directions;
   const auto side = direction == 0 ? args.side[0] : args.side[1];
+  const std::int64_t states = (args.slot + direction) * std::int64_t{*args.queue.count} * args.hidden;
   // Lane (unit u, pair p, column t): rows g = 2u + p and g + 8 of a tile, slots 2t and 2t + 1. Its own cell
   // is that of slot 2t + p.
   const int u = static_cast<int>(lane >> 3), pair = static_cast<int>(lane >> 2 & 1), column = lane & 3;
@@ -216,17 +209,7 @@ lstm_persistent_forward(LstmPersistentForward<T> args) {
   SlotOwner<cluster, slots> owner(args.queue, direction, direction == 0, rank, which / args.directions,
                                   clusters / args.directions);
   const auto announce = [&](unsigned step, unsigned barrier) {
-    const SlotStep next = owner.advance();
-    if (!owner.owns()) return;
-    SlotStep* const to = &at.announced[step % ring * slots + owner.slot()];
-    if constexpr (cluster > 1)
-      arch::st_async(
-          to,
-          arch::Chunk<16>{{static_cast<std::uint32_t>(next.row), static_cast<std::uint32_t>(next.sequence),
-                           static_cast<std::uint32_t>(next.flags), static_cast<std::uint32_t>(next.ended)}},
-          &at.full[barrier], owner.target());
-    else
-      *to = next;
+    owner.announce(&at.announced[step % ring * slots], &at.full[barrier]);
   };
   if (warp == 0)
     for (unsigned step = 1; step < Shape::ahead; ++step) announce(step, 0);
@@ -277,10 +260,10 @@ lstm_persistent_forward(LstmPersistentForward<T> args) {
       RAGTIME_UNROLL
       for (int m = 0; m < tiles; ++m) {
         h_before[m][n] = c_before[m][n] = 0;
-        const std::int64_t unit = unit_of(m), state = then.sequence * args.hidden + unit;
+        const std::int64_t unit = unit_of(m), state = states + then.sequence * args.hidden + unit;
         if (!begins || unit >= args.hidden) continue;
-        if (side.h0 != nullptr) h_before[m][n] = arch::to_float(side.h0[state]);
-        if (side.c0 != nullptr) c_before[m][n] = arch::to_float(side.c0[state]);
+        if (args.h0 != nullptr) h_before[m][n] = arch::to_float(args.h0[state]);
+        if (args.c0 != nullptr) c_before[m][n] = arch::to_float(args.c0[state]);
       }
     }
 
@@ -318,6 +301,12 @@ lstm_persistent_forward(LstmPersistentForward<T> args) {
           c[m][n] = arch::fma(z[1], c[m][n], z[0] * z[2]);
           h = z[3] * arch::tanh(c[m][n]);
         }
+        if (runs && args.h_before != nullptr && unit_of(m) < args.hidden) {
+          const T* const own =
+              reinterpret_cast<const T*>(at.h + (now * slots + slot_of(n)) * Shape::row_bytes) + unit_of(m);
+          args.h_before[(std::int64_t{here.row} * args.directions + direction) * args.hidden + unit_of(m)] =
+              *own;
+        }
         lstm_send_h<T, Shape>(at, next, slot_of(n), unit_of(m), ends ? h_before[m][n] : h);
         if (runs) {
           const std::int64_t unit = unit_of(m);
@@ -330,9 +319,9 @@ lstm_persistent_forward(LstmPersistentForward<T> args) {
             args.y[out] = arch::from_float<T>(h);
             if (args.c_seq != nullptr) args.c_seq[out] = arch::from_float<T>(c[m][n]);
             if ((here.flags & SlotStep::last) != 0) {
-              const std::int64_t state = here.sequence * args.hidden + unit;
-              if (side.h_n != nullptr) side.h_n[state] = arch::from_float<T>(h);
-              if (side.c_n != nullptr) side.c_n[state] = arch::from_float<T>(c[m][n]);
+              const std::int64_t state = states + here.sequence * args.hidden + unit;
+              if (args.h_n != nullptr) args.h_n[state] = arch::from_float<T>(h);
+              if (args.c_n != nullptr) args.c_n[state] = arch::from_float<T>(c[m][n]);
               if (args.final_state != nullptr)
                 args.final_state[(std::int64_t{here.sequence} * args.directions + direction) * args.hidden +
                                  unit] = arch::from_float<T>(h);
@@ -344,6 +333,15 @@ lstm_persistent_forward(LstmPersistentForward<T> args) {
     }
   }
   if constexpr (cluster > 1) arch::cluster_sync();
+}
+
+// What a launch of it takes.
+template <class T, class Tiling>
+LstmPersistentKernel<LstmPersistentForward<T>> lstm_forward_kernel() {
+  using Shape = LstmForwardShape<T, Tiling>;
+  arch::SharedSize shared;
+  Shape::carve(shared);
+  return {Tiling::tile, lstm_persistent_forward<T, Tiling>, Shape::threads, shared.bytes()};
 }
 
 }  // namespace RAGTIME_ARCH

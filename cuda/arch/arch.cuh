@@ -23,7 +23,8 @@
 //                 Before sm_90 a cluster is one block, mbarriers count arrivals only, and st_async traps.
 // Matrices        ldmatrix_x1 _x2 _x4 (_trans), mma_bf16 mma_f16 (m16n8k16), mma_tf32 (m16n8k8), f32 sums
 // Numbers         to_float from_float<T> pack2 to_tf32 bits float_from_bits; exp tanh rsqrt fma
-// Launch          launch(config, kernel, arguments...): its result must be looked at
+// Launch          launch(config, kernel, arguments...): its result must be looked at;
+//                 resident_clusters(config, kernel): how many clusters run at once
 //
 // Nothing here is a fence: what one block writes for another is published by store_release or
 // atomic_add_acq_rel and picked up by spin_until or load_acquire.

@@ -42,6 +42,8 @@ struct LstmDesc {
   // persistent: thread blocks of a cluster, and sequences that a cluster runs at once; 0: chosen
   int cluster = 0;
   int slots = 0;
+  // persistent: every batch comes with host_counts, so no memory is kept for products over the capacity
+  bool rows_on_host = false;
   Capacity capacity;  // sequences, rows, steps
 
   std::int64_t directions() const { return bidirectional ? 2 : 1; }

@@ -14,5 +14,11 @@ LaunchResult launch(const LaunchConfig& config, void (*kernel)(Parameters...), A
   return simt::run(config, [&] { kernel(static_cast<Parameters>(arguments)...); });
 }
 
+// Few, so that clusters take more than one sequence a slot, and launches stay small.
+template <class... Parameters>
+int resident_clusters(const LaunchConfig& config, void (*)(Parameters...)) {
+  return config.cluster <= 2 ? 3 : config.cluster <= 4 ? 2 : 1;
+}
+
 }  // namespace on_simt
 }  // namespace ragtime::arch
