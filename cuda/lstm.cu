@@ -5,6 +5,7 @@
 #include "cuda/column_sums.cuh"
 #include "cuda/cuda_operations.hpp"
 #include "cuda/element.hpp"
+#include "cuda/lstm_choice.hpp"
 #include "host/core/capacity.hpp"
 
 namespace ragtime::cuda {
@@ -30,6 +31,11 @@ LstmCuda<T>::LstmCuda(const LstmDesc& desc)
     workspace_bytes_ = std::max(forward.bytes(), backward.bytes());
     reserve_bytes_ = reserve.bytes();
   }
+}
+
+template <class T>
+LstmChoice LstmCuda<T>::choice() const {
+  return choose_lstm(desc_, {}, {});
 }
 
 template <class T>

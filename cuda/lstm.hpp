@@ -30,6 +30,7 @@ class LstmCuda final : public LstmOperation {
 
   std::size_t workspace_bytes() const override { return workspace_bytes_; }
   std::size_t reserve_bytes() const override { return reserve_bytes_; }
+  LstmChoice choice() const override;
   void forward(const LstmForward& args, Stream stream) const override;
   void backward(const LstmBackward& args, Stream stream) const override;
 

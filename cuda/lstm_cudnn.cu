@@ -15,6 +15,7 @@
 #include "cuda/element.hpp"
 #include "cuda/enqueue.cuh"
 #include "cuda/layout.cuh"
+#include "cuda/lstm_choice.hpp"
 #include "cuda/runtime/rnn.hpp"
 #include "host/core/capacity.hpp"
 #include "host/core/carve.hpp"
@@ -85,6 +86,8 @@ class LstmCudnn final : public LstmOperation {
   std::size_t reserve_bytes() const override {
     return desc_.training ? rnn_.reserve_bytes() + cudnn_alignment : 0;
   }
+
+  LstmChoice choice() const override { return choose_lstm(desc_, {}, {}); }
 
   void forward(const LstmForward& args, Stream stream) const override {
     check(args.c_seq == nullptr, ErrorCode::unsupported,

@@ -10,6 +10,8 @@ set(RAGTIME_CUDA_SOURCES
   linear.cu
   lstm.cu
   lstm_backward.cu
+  lstm_choice.cu
+  lstm_choice_model.cu
   lstm_cudnn.cu
   lstm_forward.cu
   masked_loss.cu

@@ -23,6 +23,13 @@ LstmCpu<T>::LstmCpu(const LstmDesc& desc)
 }
 
 template <class T>
+LstmChoice LstmCpu<T>::choice() const {
+  LstmChoice choice;
+  choice.reason = "the CPU has one algorithm";
+  return choice;
+}
+
+template <class T>
 void LstmCpu<T>::check_batch(const RaggedView& batch) const {
   check_batch_fits(batch.counts, desc_.capacity);
   check_fits(batch.counts[3], desc_.capacity.steps, "steps");

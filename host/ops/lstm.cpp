@@ -96,6 +96,9 @@ std::size_t LstmPlan::workspace_bytes() const {
 std::size_t LstmPlan::reserve_bytes() const {
   return operation_->reserve_bytes();
 }
+LstmChoice LstmPlan::choice() const {
+  return operation_->choice();
+}
 
 void LstmPlan::forward(const LstmForward& args, Stream stream) const {
   check_batch(args.batch);

@@ -45,6 +45,7 @@ struct LstmOperation {
   virtual ~LstmOperation() = default;
   virtual std::size_t workspace_bytes() const = 0;
   virtual std::size_t reserve_bytes() const = 0;
+  virtual LstmChoice choice() const = 0;
   virtual void forward(const LstmForward& args, Stream stream) const = 0;
   virtual void backward(const LstmBackward& args, Stream stream) const = 0;
 };

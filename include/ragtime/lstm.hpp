@@ -7,6 +7,7 @@
 // Every sequence runs over exactly its own rows.
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "ragtime/backend.hpp"
@@ -109,6 +110,47 @@ struct LstmBackward {
   const void* reserve = nullptr;             // [reserve_bytes()] as forward left it
 };
 
+// How one pass runs, or could run, and what the cost model expects of that at the plan's capacity. Times
+// leave out what all algorithms do alike: the products over all rows, before and after the recurrence.
+struct LstmPassChoice {
+  LstmAlgorithm algorithm = LstmAlgorithm::automatic;
+  // Of the persistent algorithm; else 0.
+  int hidden = 0;                // Hp, units of the kernel: H, and zeros behind them
+  int cluster = 0;               // C, thread blocks of a cluster
+  int slots = 0;                 // S, sequences that a cluster runs at once
+  int clusters = 0;              // launched, of all directions together
+  int threads = 0;               // of a block
+  std::size_t shared_bytes = 0;  // of a block
+  // 0 where nothing is known of the algorithm.
+  double us_per_step = 0;  // microseconds
+  std::int64_t steps = 0;  // of one layer, one after the other
+  double us = 0;           // microseconds, of all layers
+};
+
+// What a description can ask for by LstmDesc::cluster and slots.
+struct LstmCut {
+  int cluster = 0;
+  int slots = 0;
+  friend bool operator==(const LstmCut&, const LstmCut&) = default;
+};
+
+// What a plan runs and why.
+struct LstmChoice {
+  LstmAlgorithm algorithm = LstmAlgorithm::automatic;  // that runs; automatic on the CPU
+  std::string reason;                                  // one line for a person
+  LstmPassChoice forward;
+  LstmPassChoice backward;  // as it was made, without training
+  // Whether a CUDA graph that captured a run may be replayed over any batch within the capacity; false: over
+  // batches with the same host_counts and host_batch_sizes.
+  bool graph_takes_any_batch = false;
+  // All that was compared, the fastest first: every cut of the persistent algorithm that this description can
+  // have, and stepwise.
+  std::vector<LstmPassChoice> forward_options;
+  std::vector<LstmPassChoice> backward_options;  // empty without training
+  std::vector<LstmCut> cuts;                     // that can be forced: those which every pass of the plan has
+  std::string costs;  // where the predictions come from, one line; empty where there are none
+};
+
 struct LstmOperation;
 
 class LstmPlan {
@@ -123,6 +165,7 @@ class LstmPlan {
   const LstmDesc& desc() const { return desc_; }
   std::size_t workspace_bytes() const;  // enough for forward and for backward
   std::size_t reserve_bytes() const;    // 0 without training
+  LstmChoice choice() const;            // what runs, and what else could
   // Both throw Error(invalid_argument) on a null pointer that is needed and on one that this plan has no use
   // for, and Error(out_of_range) on a batch beyond the capacity. Then nothing is written. On CUDA both launch
   // step by step, and so need batch.host_counts and batch.host_batch_sizes; a CUDA graph that captured a run
