@@ -11,6 +11,8 @@
 // is read once, at most 128 partial sums a column are written and read. Blocks share nothing; inside a block
 // every thread comes to every barrier.
 
+#include <type_traits>
+
 #include "cuda/arch/arch.cuh"
 #include "cuda/elements.cuh"
 #include "cuda/rows.cuh"
@@ -105,8 +107,9 @@ add_chunks(RowCount rows, std::int64_t chunk_rows, std::int64_t width, const flo
 
 // partial: device [RowChunks(rows.capacity).partial_size(width)].
 template <class T, class To = T>
-void enqueue_column_sums(const RowCount& rows, std::int64_t width, const T* a, float* partial, To* to,
-                         To* also_to, bool accumulate, Stream stream) {
+void enqueue_column_sums(const RowCount& rows, std::int64_t width, const T* a, float* partial,
+                         std::type_identity_t<To>* to, std::type_identity_t<To>* also_to, bool accumulate,
+                         Stream stream) {
   if (to == nullptr && also_to == nullptr) return;
   constexpr int most = widest_elements<T>;
   const RowChunks chunks(rows.capacity);

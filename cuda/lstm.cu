@@ -6,6 +6,7 @@
 #include "cuda/cuda_operations.hpp"
 #include "cuda/element.hpp"
 #include "cuda/lstm_choice.hpp"
+#include "cuda/lstm_persistent_operation.hpp"
 #include "host/core/capacity.hpp"
 
 namespace ragtime::cuda {
@@ -13,8 +14,9 @@ inline namespace RAGTIME_ARCH {
 
 // Sizes are added up once before any product is made, so that those beyond any memory are refused as such.
 template <class T>
-LstmCuda<T>::LstmCuda(const LstmDesc& desc)
+LstmCuda<T>::LstmCuda(const LstmDesc& desc, LstmChoice choice)
     : desc_(desc),
+      choice_(std::move(choice)),
       directions_(desc.directions()),
       hidden_(desc.hidden_size),
       projected_(desc.output_size()),
@@ -31,11 +33,6 @@ LstmCuda<T>::LstmCuda(const LstmDesc& desc)
     workspace_bytes_ = std::max(forward.bytes(), backward.bytes());
     reserve_bytes_ = reserve.bytes();
   }
-}
-
-template <class T>
-LstmChoice LstmCuda<T>::choice() const {
-  return choose_lstm(desc_, {}, {});
 }
 
 template <class T>
@@ -143,7 +140,10 @@ template class LstmCuda<arch::f16>;
 std::unique_ptr<LstmOperation> make_lstm(const LstmDesc& desc) {
   if (desc.algorithm == LstmAlgorithm::cudnn) return make_lstm_cudnn(desc);
   return with_element(desc.dtype, [&]<class T>() -> std::unique_ptr<LstmOperation> {
-    return std::make_unique<LstmCuda<T>>(desc);
+    LstmChoice choice = choose_lstm(desc, lstm_candidates<T>(), LstmCosts{});
+    if (choice.algorithm == LstmAlgorithm::persistent)
+      return std::make_unique<LstmPersistentCuda<T>>(desc, choice);
+    return std::make_unique<LstmCuda<T>>(desc, std::move(choice));
   });
 }
 

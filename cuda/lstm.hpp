@@ -26,11 +26,11 @@ inline namespace RAGTIME_ARCH {
 template <class T>
 class LstmCuda final : public LstmOperation {
  public:
-  explicit LstmCuda(const LstmDesc& desc);
+  LstmCuda(const LstmDesc& desc, LstmChoice choice);
 
   std::size_t workspace_bytes() const override { return workspace_bytes_; }
   std::size_t reserve_bytes() const override { return reserve_bytes_; }
-  LstmChoice choice() const override;
+  LstmChoice choice() const override { return choice_; }
   void forward(const LstmForward& args, Stream stream) const override;
   void backward(const LstmBackward& args, Stream stream) const override;
 
@@ -115,6 +115,7 @@ class LstmCuda final : public LstmOperation {
                         Stream stream) const;
 
   LstmDesc desc_;
+  LstmChoice choice_;
   std::int64_t directions_, hidden_, projected_;
   bool projects_;
   bool drops_;  // dropout between layers is on

@@ -7,16 +7,53 @@
 
 namespace ragtime::cuda {
 inline namespace RAGTIME_ARCH {
+namespace {
+
+template <class Args>
+arch::LaunchConfig launch_of(const char* name, const LstmPersistentKernel<Args>& kernel,
+                             const LstmPassChoice& choice, Stream stream) {
+  const auto cluster = static_cast<unsigned>(kernel.tile.cluster);
+  return {.name = name,
+          .grid = {static_cast<unsigned>(choice.clusters) * cluster},
+          .block = {kernel.threads},
+          .cluster = cluster,
+          .shared_bytes = kernel.shared_bytes,
+          .stream = stream.handle};
+}
+
+template <class Args>
+std::vector<LstmCandidate> candidates_of(std::span<const LstmPersistentKernel<Args>> kernels) {
+  std::vector<LstmCandidate> candidates;
+  for (const auto& kernel : kernels)
+    candidates.push_back({kernel.tile, kernel.threads, kernel.shared_bytes,
+                          arch::resident_clusters({.grid = {static_cast<unsigned>(kernel.tile.cluster)},
+                                                   .block = {kernel.threads},
+                                                   .cluster = static_cast<unsigned>(kernel.tile.cluster),
+                                                   .shared_bytes = kernel.shared_bytes},
+                                                  kernel.run)});
+  return candidates;
+}
+
+}  // namespace
+
+template <class T>
+const LstmCandidates& lstm_candidates() {
+  static const LstmCandidates candidates = {candidates_of(lstm_forward_kernels<T>()),
+                                            candidates_of(lstm_backward_kernels<T>())};
+  return candidates;
+}
 
 // Sizes are added up once before any product is made, so that those beyond any memory are refused as such.
 template <class T>
-LstmPersistentCuda<T>::LstmPersistentCuda(const LstmDesc& desc, const Kernels& kernels)
+LstmPersistentCuda<T>::LstmPersistentCuda(const LstmDesc& desc, const LstmChoice& choice)
     : desc_(desc),
-      kernels_(kernels),
+      choice_(choice),
+      forward_(*find_kernel(lstm_forward_kernels<T>(), choice.forward)),
       directions_(desc.directions()),
       hidden_(desc.hidden_size),
-      padded_(kernels.forward.tile.hidden),
+      padded_(choice.forward.hidden),
       drops_(desc.training && desc.dropout > 0 && desc.num_layers > 1) {
+  if (desc_.training) backward_ = *find_kernel(lstm_backward_kernels<T>(), choice.backward);
   for (const bool with_products : {false, true}) {
     if (with_products) make_products();
     Carver forward(nullptr), backward(nullptr), reserve(nullptr);
@@ -246,15 +283,7 @@ void LstmPersistentCuda<T>::forward(const LstmForward& args, Stream stream) cons
     walk.gates = reserve.gates;
     walk.c = reserve.c;
     for (std::int64_t d = 0; d < directions_; ++d) walk.side[d] = {work.packed[d], work.bias[d]};
-    const auto& kernel = kernels_.forward;
-    const auto cluster = static_cast<unsigned>(kernel.tile.cluster);
-    enqueue({.name = "lstm_persistent_forward",
-             .grid = {kernels_.forward_clusters * cluster},
-             .block = {kernel.threads},
-             .cluster = cluster,
-             .shared_bytes = kernel.shared_bytes,
-             .stream = stream.handle},
-            kernel.run, walk);
+    enqueue(launch_of("lstm_persistent_forward", forward_, choice_.forward, stream), forward_.run, walk);
 
     x = y;
     if (drops_ && !last) {
@@ -409,15 +438,7 @@ void LstmPersistentCuda<T>::backward(const LstmBackward& args, Stream stream) co
     walk.d_h0 = prepare.to_h;
     walk.d_c0 = prepare.to_c;
     for (std::int64_t d = 0; d < directions_; ++d) walk.weights[d] = work.packed[d];
-    const auto& kernel = kernels_.backward;
-    const auto cluster = static_cast<unsigned>(kernel.tile.cluster);
-    enqueue({.name = "lstm_persistent_backward",
-             .grid = {kernels_.backward_clusters * cluster},
-             .block = {kernel.threads},
-             .cluster = cluster,
-             .shared_bytes = kernel.shared_bytes,
-             .stream = stream.handle},
-            kernel.run, walk);
+    enqueue(launch_of("lstm_persistent_backward", backward_, choice_.backward, stream), backward_.run, walk);
 
     weight_gradients(args, rows, layer, x, own, work, stream);
     const bool to_caller = layer == 0 && known;
@@ -440,6 +461,9 @@ void LstmPersistentCuda<T>::backward(const LstmBackward& args, Stream stream) co
   }
 }
 
+template const LstmCandidates& lstm_candidates<float>();
+template const LstmCandidates& lstm_candidates<arch::bf16>();
+template const LstmCandidates& lstm_candidates<arch::f16>();
 template class LstmPersistentCuda<float>;
 template class LstmPersistentCuda<arch::bf16>;
 template class LstmPersistentCuda<arch::f16>;

@@ -71,7 +71,8 @@ struct LstmBackwardShape {
     LstmBackwardShape at{};
     at.parts = shared.template take<float>(2 * cluster * cells);
     at.d_gates = shared.template take<unsigned char>(2 * slots * row_bytes);
-    at.weights = shared.template take<arch::Chunk<16>>(warps * tiles * shared_steps * 32);
+    if constexpr (shared_steps > 0)
+      at.weights = shared.template take<arch::Chunk<16>>(warps * tiles * shared_steps * 32);
     at.announced = shared.template take<SlotStep>(LstmScheduleTuning::ring * slots);
     at.full = shared.template take<arch::Mbarrier>(2);
     return at;

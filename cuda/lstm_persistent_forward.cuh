@@ -72,7 +72,8 @@ struct LstmForwardShape {
     LstmForwardShape at{};
     at.h = shared.template take<unsigned char>(2 * slots * row_bytes);
     at.x_gates = shared.template take<arch::Chunk<16>>(stages * slot_tiles * tiles * threads);
-    at.weights = shared.template take<arch::Chunk<16>>(warps * tiles * shared_steps * 32);
+    if constexpr (shared_steps > 0)
+      at.weights = shared.template take<arch::Chunk<16>>(warps * tiles * shared_steps * 32);
     at.announced = shared.template take<SlotStep>(LstmScheduleTuning::ring * slots);
     at.full = shared.template take<arch::Mbarrier>(2);
     return at;

@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "cuda/lstm_choice.hpp"
 #include "cuda/lstm_persistent.hpp"
 #include "cuda/lstm_persistent_prepare.cuh"
 #include "cuda/runtime/gemm.hpp"
@@ -25,19 +26,14 @@ inline namespace RAGTIME_ARCH {
 template <class T>
 class LstmPersistentCuda final : public LstmOperation {
  public:
-  // The kernels to run, and how many clusters of each.
-  struct Kernels {
-    LstmPersistentKernel<LstmPersistentForward<T>> forward;
-    LstmPersistentKernel<LstmPersistentBackward<T>> backward;  // none without training
-    unsigned forward_clusters = 0, backward_clusters = 0;
-  };
-
-  LstmPersistentCuda(const LstmDesc& desc, const Kernels& kernels);
+  // choice: of the persistent algorithm, for this description.
+  LstmPersistentCuda(const LstmDesc& desc, const LstmChoice& choice);
 
   std::size_t workspace_bytes() const override { return workspace_bytes_; }
   std::size_t reserve_bytes() const override { return reserve_bytes_; }
   void forward(const LstmForward& args, Stream stream) const override;
   void backward(const LstmBackward& args, Stream stream) const override;
+  LstmChoice choice() const override { return choice_; }
 
  private:
   static constexpr std::int64_t max_directions = lstm_max_directions;
@@ -105,12 +101,18 @@ class LstmPersistentCuda final : public LstmOperation {
                         const Reserve& saved, const BackwardWork& work, Stream stream) const;
 
   LstmDesc desc_;
-  Kernels kernels_;
+  LstmChoice choice_;
+  LstmPersistentKernel<LstmPersistentForward<T>> forward_;
+  LstmPersistentKernel<LstmPersistentBackward<T>> backward_;  // none without training
   std::int64_t directions_, hidden_, padded_;
   bool drops_;  // dropout between layers is on
   Products products_;
   std::size_t gemm_bytes_ = 0, workspace_bytes_ = 0, reserve_bytes_ = 0;
 };
+
+// The kernels there are, and how many clusters of each fit the device; asked once.
+template <class T>
+const LstmCandidates& lstm_candidates();
 
 }  // namespace RAGTIME_ARCH
 }  // namespace ragtime::cuda

@@ -14,6 +14,13 @@ set(RAGTIME_CUDA_SOURCES
   lstm_choice_model.cu
   lstm_cudnn.cu
   lstm_forward.cu
+  lstm_persistent.cu
+  lstm_persistent_backward_bf16.cu
+  lstm_persistent_backward_f16.cu
+  lstm_persistent_backward_f32.cu
+  lstm_persistent_forward_bf16.cu
+  lstm_persistent_forward_f16.cu
+  lstm_persistent_forward_f32.cu
   masked_loss.cu
   segment_pool.cu
   segment_pool_attention.cu

@@ -61,6 +61,9 @@ struct LstmOptions {
   bool training = true;
   LstmAlgorithm algorithm = LstmAlgorithm::automatic;
   bool save_gates = true;
+  bool tf32 = false;
+  int cluster = 0, slots = 0;
+  bool rows_on_host = true;     // the batch comes with the host's copies of its counts
   Capacity slack;               // of the plan, beyond the batch
   std::vector<double> presets;  // one a weight gradient in turn: what it holds before it is added to
   std::uint8_t memory = 0xFF;   // workspace and reserve hold this in every byte
@@ -133,6 +136,7 @@ struct LstmRun {
     gradient_table = weight_pointers<LstmGradients>(gradients);
 
     forward.batch = batch.view();
+    if (!options.rows_on_host) forward.batch.host_counts = forward.batch.host_batch_sizes = nullptr;
     forward.x = given(x, problem.x);
     forward.weights = weight_table.data();
     forward.h0 = given(h0, problem.h0);
@@ -190,6 +194,9 @@ struct LstmRun {
     desc.training = options.training;
     desc.algorithm = options.algorithm;
     desc.save_gates = options.save_gates;
+    desc.tf32 = options.tf32;
+    desc.cluster = options.cluster;
+    desc.slots = options.slots;
     return desc;
   }
 
