@@ -84,7 +84,7 @@ void enqueue_units(const char* name, void (*many)(Args<T>, unsigned), void (*one
 }
 
 RAGTIME_DEVICE float sigmoid(float z) {
-  return 1.0f / (1.0f + arch::exp(-z));
+  return arch::reciprocal(1.0f + arch::exp(-z));
 }
 
 // i, f, g, o of one unit.

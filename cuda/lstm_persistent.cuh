@@ -34,6 +34,12 @@ RAGTIME_DEVICE void multiply_fragments(float (&c)[4], const arch::Chunk<16>& a, 
     arch::mma_f16(c, a.word, b);
 }
 
+// row * stride: one instruction, where both have 32 bits.
+RAGTIME_DEVICE std::int64_t row_offset(std::int32_t row, std::int64_t stride) {
+  return static_cast<std::int64_t>(static_cast<std::uint64_t>(static_cast<std::uint32_t>(row)) *
+                                   static_cast<std::uint32_t>(stride));
+}
+
 // What a slot does in a step. 16 bytes, sent at once.
 struct alignas(16) SlotStep {
   static constexpr std::int32_t none = -1;
@@ -70,19 +76,21 @@ class SlotOwner {
     take();
   }
 
-  // Tells every block what the slot does in the step after the one announced last. `steps`: this block's
-  // place of that step, [slots]; `full`: the barrier it is counted on. Every lane of the warp comes here.
-  RAGTIME_DEVICE void announce(SlotStep* steps, [[maybe_unused]] arch::Mbarrier* full) {
-    const SlotStep next = advance();
+  // What the slot does in the step after the one announced last; kept until `announce`. Every lane of the
+  // warp comes here, behind the sends of a step, where it delays nobody.
+  RAGTIME_DEVICE void prepare() { next_ = advance(); }
+  // Tells every block. `steps`: this block's place of that step, [slots]; `full`: the barrier it is counted
+  // on.
+  RAGTIME_DEVICE void announce(SlotStep* steps, [[maybe_unused]] arch::Mbarrier* full) const {
     if (!owns()) return;
     if constexpr (cluster > 1)
       arch::st_async(
           steps + slot_,
-          arch::Chunk<16>{{static_cast<std::uint32_t>(next.row), static_cast<std::uint32_t>(next.sequence),
-                           static_cast<std::uint32_t>(next.flags), static_cast<std::uint32_t>(next.ended)}},
+          arch::Chunk<16>{{static_cast<std::uint32_t>(next_.row), static_cast<std::uint32_t>(next_.sequence),
+                           static_cast<std::uint32_t>(next_.flags), static_cast<std::uint32_t>(next_.ended)}},
           full, arch::lane() % cluster);
     else
-      steps[slot_] = next;
+      steps[slot_] = next_;
   }
 
  private:
@@ -104,11 +112,11 @@ class SlotOwner {
     // The stages of the reservation, each a step after the one before unless time has run out.
     const bool is_over = step.row != SlotStep::none && left_ == 0;
     if (stage_ == Stage::asked)
-      load(ticket_);
+      load(ticket_ + begun_);
     else if (stage_ == Stage::idle && step.row != SlotStep::none && left_ < LstmScheduleTuning::reserve)
       ask();
     if (arch::any(is_over)) {
-      if (is_over && stage_ == Stage::asked) load(ticket_);
+      if (is_over && stage_ == Stage::asked) load(ticket_ + begun_);
       take(is_over);
     }
     return step;
@@ -117,15 +125,17 @@ class SlotOwner {
   // Only the lane that sends to the first block asks; the others get the job from it.
   RAGTIME_DEVICE bool leads() const { return arch::lane() % cluster == 0; }
   RAGTIME_DEVICE void ask() {
-    if (leads()) ticket_ = arch::atomic_add(taken_, 1u) + begun_;
+    if (leads()) ticket_ = arch::atomic_increment(taken_);
     stage_ = Stage::asked;
   }
   RAGTIME_DEVICE void load(unsigned position) {
     job_ = {};
     if (leads() && position < count_) {
-      const arch::Chunk<16> words = arch::load<16>(jobs_ + position);
-      job_ = {static_cast<std::int32_t>(words.word[0]), static_cast<std::int32_t>(words.word[1]),
-              static_cast<std::int32_t>(words.word[2]), 0};
+      // As much as is wanted: a register for the rest would be waited for as soon as it is used again.
+      const arch::Chunk<8> place = arch::load<8>(&jobs_[position].first_row);
+      job_.first_row = static_cast<std::int32_t>(place.word[0]);
+      job_.length = static_cast<std::int32_t>(place.word[1]);
+      job_.sequence = jobs_[position].sequence;
     }
     stage_ = Stage::loaded;
   }
@@ -150,6 +160,7 @@ class SlotOwner {
   Stage stage_ = Stage::exhausted;
   unsigned ticket_ = 0;
   LstmJob job_;
+  SlotStep next_{};
 };
 
 }  // namespace RAGTIME_ARCH

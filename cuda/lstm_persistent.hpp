@@ -44,9 +44,11 @@ struct LstmTiling {
 };
 
 inline constexpr int lstm_max_directions = 2;
+inline constexpr std::size_t most_shared_bytes =
+    227 * 1024;  // that a block of compute capability 9.0 can have
 
-// One sequence as the schedule hands it out, longest first. 16 bytes, loaded at once.
-struct LstmJob {
+// One sequence as the schedule hands it out, longest first. 16 bytes; the first 8 are loaded at once.
+struct alignas(16) LstmJob {
   std::int32_t first_row = 0;
   std::int32_t length = 0;  // 0: from here on nobody has rows
   std::int32_t sequence = 0;

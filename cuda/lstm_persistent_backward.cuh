@@ -27,13 +27,30 @@
 // peers expect, idle slots zeros; every thread of a block comes to every barrier; all leave at the same step,
 // one after the last sequence has ended, for what reaches its h_0 arrives then.
 //
-// Per step and cell: 4 T of gates, 4 bytes of c and T of dy, asked for a step ahead; 4 T of dgates written.
+// Per step and cell: 4 T of gates, 4 bytes of c and T of dy, asked for two steps ahead and made into factors
+// a step ahead; 4 T of dgates written. All of that, and what the schedule decides, stands behind the sends,
+// while the parts travel.
 
 #include "cuda/elements.cuh"
 #include "cuda/lstm_persistent.cuh"
 
 namespace ragtime::cuda {
 inline namespace RAGTIME_ARCH {
+
+// What a cell reads from memory for a step; asked for while the step before is multiplied.
+template <class T>
+struct LstmCellInputs {
+  arch::Chunk<4 * sizeof(T)> gates;
+  float c, c_before;  // of this visit (where the walk begins), of the one before it
+  T c0;               // in place of c_before at the first visit
+  T d_y, d_h_n, d_final_state, d_c_n;
+  bool ends;  // the walk
+};
+
+// The same as factors, made while the parts of dh are under way: d = dc + dh * cell, d gate = d * gate ...
+struct LstmCellFactors {
+  float in, forget, cell_gate, out, cell, to_c_before, d_h, d_c;
+};
 
 template <class T, class Tiling>
 struct LstmBackwardShape {
@@ -52,7 +69,10 @@ struct LstmBackwardShape {
   static constexpr int row_bytes = units * 4 * static_cast<int>(sizeof(T)) + 16;
   // Slot tiles multiplied at once: as many as hide mma's latency; all where weights are read again for each.
   static constexpr int at_once = shared_steps > 0 || tiles* slot_tiles <= 4 ? slot_tiles : tiles >= 4 ? 1 : 2;
-  static constexpr int ahead = 2;
+  // Tiles likewise: half of them where registers are short.
+  static constexpr bool is_tight = shared_steps > 0;
+  static constexpr int tiles_at_once = !is_tight ? tiles : tiles == 6 ? 1 : tiles % 2 == 0 ? 2 : tiles;
+  static constexpr int ahead = 3;
   static constexpr unsigned announced_bytes = slots * sizeof(SlotStep);
   static constexpr unsigned part_bytes = cluster * cells * sizeof(float);
 
@@ -63,6 +83,7 @@ struct LstmBackwardShape {
   float* parts;              // [2][C][cells]
   unsigned char* d_gates;    // [2][S][row_bytes], k is unit * 4 + gate
   arch::Chunk<16>* weights;  // [warps][tiles][shared_steps][32]
+  LstmCellFactors* factors;  // [cells of a thread][threads] where registers are short
   SlotStep* announced;       // [ring][S]
   arch::Mbarrier* full;      // [2]
 
@@ -73,25 +94,11 @@ struct LstmBackwardShape {
     at.d_gates = shared.template take<unsigned char>(2 * slots * row_bytes);
     if constexpr (shared_steps > 0)
       at.weights = shared.template take<arch::Chunk<16>>(warps * tiles * shared_steps * 32);
+    if constexpr (is_tight) at.factors = shared.template take<LstmCellFactors>(own_cells * threads);
     at.announced = shared.template take<SlotStep>(LstmScheduleTuning::ring * slots);
     at.full = shared.template take<arch::Mbarrier>(2);
     return at;
   }
-};
-
-// What a cell reads from memory for a step; asked for while the step before is multiplied.
-template <class T>
-struct LstmCellInputs {
-  arch::Chunk<4 * sizeof(T)> gates;
-  float c, c_before;  // of this visit (where the walk begins), of the one before it
-  T d_y, d_h_n, d_final_state, d_c_n;
-  bool begins;
-};
-
-// The same as factors, made while the parts of dh are under way: d = dc + dh * cell, d gate = d * gate ...
-struct LstmCellFactors {
-  float in, forget, cell_gate, out, cell, to_c_before, d_h, d_c;
-  bool begins;
 };
 
 // All that does not need dh. c: of this visit.
@@ -101,16 +108,15 @@ RAGTIME_DEVICE LstmCellFactors lstm_cell_factors(const LstmCellInputs<T>& inputs
   std::memcpy(static_cast<void*>(stored), &inputs.gates, sizeof(stored));
   const float in = arch::to_float(stored[0]), forget = arch::to_float(stored[1]),
               cell = arch::to_float(stored[2]), out = arch::to_float(stored[3]);
-  const float bounded = arch::tanh(c);
+  const float bounded = arch::tanh(c), c_before = inputs.ends ? arch::to_float(inputs.c0) : inputs.c_before;
   return {cell * in * (1 - in),
-          inputs.c_before * forget * (1 - forget),
+          c_before * forget * (1 - forget),
           in * (1 - cell * cell),
           bounded * out * (1 - out),
           out * (1 - bounded * bounded),
           forget,
           arch::to_float(inputs.d_y) + arch::to_float(inputs.d_h_n) + arch::to_float(inputs.d_final_state),
-          arch::to_float(inputs.d_c_n),
-          inputs.begins};
+          arch::to_float(inputs.d_c_n)};
 }
 
 // Parts of dh from this block's dgates, each to the block whose unit it is.
@@ -118,39 +124,43 @@ template <class T, class Shape, int kept>
 RAGTIME_DEVICE void lstm_send_parts(const Shape& at, unsigned now, unsigned next, unsigned rank,
                                     const arch::Chunk<16> (&weights)[Shape::tiles][kept]) {
   constexpr int tiles = Shape::tiles, at_once = Shape::at_once, pairs = Shape::units / 2;
+  constexpr int tiles_at_once = Shape::tiles_at_once;
   const unsigned lane = arch::lane(), warp = arch::warp();
   const unsigned char* const d_gates =
       at.d_gates + (now * Shape::slots + (lane & 7)) * Shape::row_bytes + (lane >> 3) * 16;
   const arch::Chunk<16>* const shared_weights = at.weights + warp * tiles * Shape::shared_steps * 32 + lane;
   RAGTIME_UNROLL
-  for (int first = 0; first < Shape::slot_tiles; first += at_once) {
-    float sums[2][tiles][at_once][4] = {};  // even and odd k steps
-    RAGTIME_UNROLL
-    for (int k = 0; k < Shape::steps; k += 2) {
-      arch::Chunk<16> a[2][tiles];
+  for (int part = 0; part < Shape::slot_tiles / at_once * (tiles / tiles_at_once); ++part) {
+    const int first = part / (tiles / tiles_at_once) * at_once;  // slot tile
+    const int first_tile = part % (tiles / tiles_at_once) * tiles_at_once;
+    float sums[2][tiles_at_once][at_once][4] = {};  // even and odd k steps
+    const auto multiply = [&](int k, const auto& weights_of) {
+      std::uint32_t b[at_once][4];
       RAGTIME_UNROLL
-      for (int m = 0; m < tiles; ++m) {
-        RAGTIME_UNROLL
-        for (int i = 0; i < 2; ++i)
-          a[i][m] = k < Shape::register_steps
-                        ? weights[m][k < Shape::register_steps ? k + i : 0]
-                        : arch::load<16>(shared_weights +
-                                         (m * Shape::shared_steps + k + i - Shape::register_steps) * 32);
-      }
+      for (int n = 0; n < at_once; ++n)
+        arch::ldmatrix_x4(b[n], d_gates + (first + n) * 8 * Shape::row_bytes + k * 32);
       RAGTIME_UNROLL
-      for (int n = 0; n < at_once; ++n) {
-        std::uint32_t b[4];
-        arch::ldmatrix_x4(b, d_gates + (first + n) * 8 * Shape::row_bytes + k * 32);
+      for (int m = 0; m < tiles_at_once; ++m) {
+        const arch::Chunk<16> even = weights_of(first_tile + m, k), odd = weights_of(first_tile + m, k + 1);
         RAGTIME_UNROLL
-        for (int m = 0; m < tiles; ++m) {
-          multiply_fragments<T>(sums[0][m][n], a[0][m], b[0], b[1]);
-          multiply_fragments<T>(sums[1][m][n], a[1][m], b[2], b[3]);
+        for (int n = 0; n < at_once; ++n) {
+          multiply_fragments<T>(sums[0][m][n], even, b[n][0], b[n][1]);
+          multiply_fragments<T>(sums[1][m][n], odd, b[n][2], b[n][3]);
         }
       }
-    }
+    };
     RAGTIME_UNROLL
-    for (int m = 0; m < tiles; ++m) {
-      const int pair = (static_cast<int>(warp) * tiles + m) * 8 + static_cast<int>(lane >> 2);
+    for (int k = 0; k < Shape::register_steps; k += 2)
+      multiply(k, [&](int m, int step) { return weights[m][step]; });
+    // Not unrolled: all loads would be put in front, into registers that there are not.
+    RAGTIME_NO_UNROLL
+    for (int k = Shape::register_steps; k < Shape::steps; k += 2)
+      multiply(k, [&](int m, int step) {
+        return arch::load<16>(shared_weights + (m * Shape::shared_steps + step - Shape::register_steps) * 32);
+      });
+    RAGTIME_UNROLL
+    for (int m = 0; m < tiles_at_once; ++m) {
+      const int pair = (static_cast<int>(warp) * tiles + first_tile + m) * 8 + static_cast<int>(lane >> 2);
       const int owner = pair / pairs, place = pair % pairs;
       RAGTIME_UNROLL
       for (int n = 0; n < at_once; ++n) {
@@ -218,9 +228,16 @@ lstm_persistent_backward(LstmPersistentBackward<T> args) {
   const auto announce = [&](unsigned step, unsigned barrier) {
     owner.announce(&at.announced[step % ring * slots], &at.full[barrier]);
   };
-  if (warp == 0)
-    for (unsigned step = 1; step < Shape::ahead; ++step) announce(step, 0);
-  const auto doing = [&](unsigned step, int slot) { return at.announced[step % ring * slots + slot]; };
+  if (warp == 0) {
+    for (unsigned step = 1; step < Shape::ahead; ++step) {
+      owner.prepare();
+      announce(step, 0);
+    }
+    owner.prepare();
+  }
+  const auto doing = [&](unsigned step, int slot) -> const SlotStep& {
+    return at.announced[step % ring * slots + slot];
+  };
 
   // Cell x of the block: units side by side in pairs, two slots of each pair together.
   const auto has_cell = [&](int i) {
@@ -236,7 +253,16 @@ lstm_persistent_backward(LstmPersistentBackward<T> args) {
   };
 
   LstmCellInputs<T> inputs[own_cells] = {};
-  LstmCellFactors factors[own_cells] = {};
+  // Of every cell from one step to the next; where registers are short, in the thread's own shared memory.
+  constexpr int kept_cells = Shape::is_tight ? 1 : own_cells;
+  LstmCellFactors kept_factors[kept_cells] = {};
+  SlotStep kept_steps[kept_cells];
+  const auto factors_of = [&](int i) -> LstmCellFactors& {
+    if constexpr (Shape::is_tight)
+      return at.factors[i * Shape::threads + thread];
+    else
+      return kept_factors[i];
+  };
   float d_c[own_cells] = {};
   const auto fetch = [&](unsigned step) {
     RAGTIME_UNROLL
@@ -245,33 +271,36 @@ lstm_persistent_backward(LstmPersistentBackward<T> args) {
       LstmCellInputs<T>& in = inputs[i];
       const SlotStep then = doing(step, slot_of(i));
       in.c = in.c_before;
-      in.begins = false;
+      in.ends = false;
       if (then.row < 0) continue;
       const std::int64_t unit = static_cast<std::int64_t>(rank) * Shape::units + unit_of(i);
       const std::int64_t saved = (direction * args.rows + then.row) * hidden + unit;
       const std::int64_t state = states + then.sequence * args.hidden + unit;
       const bool is_padding = unit >= args.hidden;
-      const T zero = arch::from_float<T>(0);
-      in.begins = (then.flags & SlotStep::first) != 0;
+      in.ends = (then.flags & SlotStep::last) != 0;
       in.gates = arch::load<4 * sizeof(T)>(args.gates + saved * 4);
-      in.d_y = in.d_h_n = in.d_final_state = in.d_c_n = zero;
+      in.d_y = in.d_h_n = in.d_final_state = in.d_c_n = in.c0 = arch::from_float<T>(0);
       if (args.d_y != nullptr && !is_padding)
-        in.d_y = args.d_y[(std::int64_t{then.row} * args.directions + direction) * args.hidden + unit];
-      if (in.begins) {
+        in.d_y =
+            args.d_y[row_offset(then.row, args.directions * args.hidden) + direction * args.hidden + unit];
+      if ((then.flags & SlotStep::first) != 0) {
         in.c = args.c[saved];
         if (args.d_h_n != nullptr && !is_padding) in.d_h_n = args.d_h_n[state];
         if (args.d_c_n != nullptr && !is_padding) in.d_c_n = args.d_c_n[state];
         if (args.d_final_state != nullptr && !is_padding)
-          in.d_final_state =
-              args.d_final_state[(std::int64_t{then.sequence} * args.directions + direction) * args.hidden +
-                                 unit];
+          in.d_final_state = args.d_final_state[row_offset(then.sequence, args.directions * args.hidden) +
+                                                direction * args.hidden + unit];
       }
-      if ((then.flags & SlotStep::last) == 0)
+      if (!in.ends)
         in.c_before = args.c[saved + before * hidden];
-      else
-        in.c_before = args.c0 != nullptr && !is_padding ? arch::to_float(args.c0[state]) : 0.0f;
+      else if (args.c0 != nullptr && !is_padding)
+        in.c0 = args.c0[state];
     }
   };
+
+  RAGTIME_UNROLL
+  for (int i = 0; i < kept_cells; ++i) kept_steps[i] = {SlotStep::none, 0, 0, SlotStep::none};
+  bool is_over = false;
 
   for (unsigned step = 0;; ++step) {
     const unsigned now = step & 1, next = now ^ 1;
@@ -279,56 +308,82 @@ lstm_persistent_backward(LstmPersistentBackward<T> args) {
       arch::mbarrier_wait(&at.full[now], step >> 1 & 1);
     else
       arch::block_sync();
-    if (step > 0) {
-      const SlotStep any = doing(step, static_cast<int>(lane % slots));
-      if (!arch::any(any.row >= 0 || any.ended >= 0)) break;
-    }
-    if (cluster > 1 && thread == 0) arch::mbarrier_arrive_expect_tx(&at.full[now], step_bytes);
-    if (warp == 0) announce(step + Shape::ahead, next);
+    if (is_over) break;
+    const auto here_of = [&](int i) -> const SlotStep& {
+      if constexpr (Shape::is_tight)
+        return doing(step, slot_of(i));
+      else
+        return kept_steps[i];
+    };
 
+    arch::Chunk<4 * sizeof(T)> d_gates[own_cells];
+    float arrived[own_cells];
+    // To memory: behind the sends, or at once where there are no registers to keep it.
+    const auto write_out = [&](int i) {
+      const SlotStep& here = here_of(i);
+      const std::int64_t unit = static_cast<std::int64_t>(rank) * Shape::units + unit_of(i);
+      if (here.ended >= 0 && args.d_h0 != nullptr && unit < args.hidden)
+        args.d_h0[states + here.ended * args.hidden + unit] = arch::from_float<T>(arrived[i]);
+      if (here.row < 0) return;
+      arch::store(
+          args.d_gates + (row_offset(here.row, args.directions * hidden) + direction * hidden + unit) * 4,
+          d_gates[i]);
+      if ((here.flags & SlotStep::last) != 0 && args.d_c0 != nullptr && unit < args.hidden)
+        args.d_c0[states + here.sequence * args.hidden + unit] = arch::from_float<T>(d_c[i]);
+    };
     RAGTIME_UNROLL
     for (int i = 0; i < own_cells; ++i) {
+      arrived[i] = 0;
+      if (step == 0 || !has_cell(i)) continue;
+      RAGTIME_UNROLL
+      for (int r = 0; r < cluster; ++r)
+        arrived[i] += at.parts[(now * cluster + r) * Shape::cells + thread + i * Shape::threads];
+    }
+    RAGTIME_UNROLL
+    for (int i = 0; i < own_cells; ++i) {
+      d_gates[i] = {};
       if (!has_cell(i)) continue;
-      const SlotStep here = doing(step, slot_of(i));
-      const std::int64_t unit = static_cast<std::int64_t>(rank) * Shape::units + unit_of(i);
-      float arrived = 0;
-      if (step > 0) {
-        RAGTIME_UNROLL
-        for (int r = 0; r < cluster; ++r)
-          arrived += at.parts[(now * cluster + r) * Shape::cells + thread + i * Shape::threads];
-      }
-      if (here.ended >= 0 && args.d_h0 != nullptr && unit < args.hidden)
-        args.d_h0[states + here.ended * args.hidden + unit] = arch::from_float<T>(arrived);
-
-      arch::Chunk<4 * sizeof(T)> for_memory{}, for_product{};
+      arch::Chunk<4 * sizeof(T)> factor_of_product{};
+      const SlotStep& here = here_of(i);
       if (here.row >= 0) {
-        const LstmCellFactors& factor = factors[i];
-        const float d_h = (factor.begins ? 0.0f : arrived) + factor.d_h;
-        const float d = arch::fma(d_h, factor.cell, factor.begins ? factor.d_c : d_c[i]);
+        const LstmCellFactors& factor = factors_of(i);
+        const bool begins = (here.flags & SlotStep::first) != 0;
+        const float d_h = (begins ? 0.0f : arrived[i]) + factor.d_h;
+        const float d = arch::fma(d_h, factor.cell, begins ? factor.d_c : d_c[i]);
         const float z[4] = {d * factor.in, d * factor.forget, d * factor.cell_gate, d_h * factor.out};
         d_c[i] = d * factor.to_c_before;
-        if ((here.flags & SlotStep::last) != 0 && args.d_c0 != nullptr && unit < args.hidden)
-          args.d_c0[states + here.sequence * args.hidden + unit] = arch::from_float<T>(d_c[i]);
         if constexpr (std::is_same_v<T, float>) {
-          for_memory = {{arch::bits(z[0]), arch::bits(z[1]), arch::bits(z[2]), arch::bits(z[3])}};
-          for_product = {
+          d_gates[i] = {{arch::bits(z[0]), arch::bits(z[1]), arch::bits(z[2]), arch::bits(z[3])}};
+          factor_of_product = {
               {arch::to_tf32(z[0]), arch::to_tf32(z[1]), arch::to_tf32(z[2]), arch::to_tf32(z[3])}};
         } else {
-          for_memory = for_product = {{arch::pack2<T>(z[0], z[1]), arch::pack2<T>(z[2], z[3])}};
+          d_gates[i] = factor_of_product = {{arch::pack2<T>(z[0], z[1]), arch::pack2<T>(z[2], z[3])}};
         }
-        arch::store(
-            args.d_gates + ((std::int64_t{here.row} * args.directions + direction) * hidden + unit) * 4,
-            for_memory);
       }
       arch::store(at.d_gates + (now * slots + slot_of(i)) * Shape::row_bytes +
                       unit_of(i) * 4 * static_cast<int>(sizeof(T)),
-                  for_product);
+                  factor_of_product);
+      if (Shape::is_tight) write_out(i);
     }
     arch::block_sync();
-    fetch(step + 1);
+    if (warp == 0) announce(step + Shape::ahead, next);
     lstm_send_parts<T>(at, now, next, rank, weights);
+
+    // From here on the parts travel.
+    if (cluster > 1 && thread == 0) arch::mbarrier_arrive_expect_tx(&at.full[now], step_bytes);
     RAGTIME_UNROLL
-    for (int i = 0; i < own_cells; ++i) factors[i] = lstm_cell_factors(inputs[i], inputs[i].c);
+    for (int i = 0; i < own_cells; ++i)
+      if (!Shape::is_tight && has_cell(i)) write_out(i);
+    if (step == 0) fetch(1);
+    RAGTIME_UNROLL
+    for (int i = 0; i < own_cells; ++i) {
+      factors_of(i) = lstm_cell_factors(inputs[i], inputs[i].c);
+      if (!Shape::is_tight && has_cell(i)) kept_steps[i % kept_cells] = doing(step + 1, slot_of(i));
+    }
+    fetch(step + 2);
+    if (warp == 0) owner.prepare();
+    const SlotStep& some = doing(step + 1, static_cast<int>(lane % slots));
+    is_over = !arch::any(some.row >= 0 || some.ended >= 0);
   }
   if constexpr (cluster > 1) arch::cluster_sync();
 }
@@ -337,9 +392,13 @@ lstm_persistent_backward(LstmPersistentBackward<T> args) {
 template <class T, class Tiling>
 LstmPersistentKernel<LstmPersistentBackward<T>> lstm_backward_kernel() {
   using Shape = LstmBackwardShape<T, Tiling>;
-  arch::SharedSize shared;
-  Shape::carve(shared);
-  return {Tiling::tile, lstm_persistent_backward<T, Tiling>, Shape::threads, shared.bytes()};
+  constexpr std::size_t bytes = [] {
+    arch::SharedSize shared;
+    Shape::carve(shared);
+    return shared.bytes();
+  }();
+  static_assert(bytes <= most_shared_bytes);
+  return {Tiling::tile, lstm_persistent_backward<T, Tiling>, Shape::threads, bytes};
 }
 
 }  // namespace RAGTIME_ARCH

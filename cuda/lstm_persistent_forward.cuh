@@ -29,8 +29,11 @@
 // leaves: all that was sent to it was counted on the barrier it waited for last; the last barrier of the
 // cluster keeps a block's memory until its peers are through.
 //
-// Per step and cell: 16 bytes of x gates, prefetched two steps ahead by cp.async into the reader's own place;
-// y, and for training 4 T + 4 bytes of gates and c, written as they are made.
+// What a step needs is at hand when h arrives: x gates are asked for two steps ahead, by cp.async into the
+// reader's own place, and are where the sums begin; h_0 and c_0 of the sequences that begin next are asked
+// for a step ahead. Between h's arrival and the last send stands nothing but the product and the cell; what
+// is written (y, and for training 4 T + 4 bytes of gates and c a cell), asked for or decided comes behind it,
+// while h travels.
 
 #include "cuda/lstm.cuh"
 #include "cuda/lstm_persistent.cuh"
@@ -62,7 +65,7 @@ struct LstmForwardShape {
   static_assert(threads <= 1024);
 
   unsigned char* h;          // [2][S][row_bytes]
-  arch::Chunk<16>* x_gates;  // [stages][cells of a thread][threads]
+  arch::Chunk<8>* x_gates;   // [stages][two slots of a lane][tiles and slot tiles][threads]
   arch::Chunk<16>* weights;  // [warps][tiles][shared_steps][32]
   SlotStep* announced;       // [ring][S]
   arch::Mbarrier* full;      // [2]
@@ -71,7 +74,7 @@ struct LstmForwardShape {
   RAGTIME_HOST_DEVICE static constexpr LstmForwardShape carve(Shared& shared) {
     LstmForwardShape at{};
     at.h = shared.template take<unsigned char>(2 * slots * row_bytes);
-    at.x_gates = shared.template take<arch::Chunk<16>>(stages * slot_tiles * tiles * threads);
+    at.x_gates = shared.template take<arch::Chunk<8>>(stages * 2 * slot_tiles * tiles * threads);
     if constexpr (shared_steps > 0)
       at.weights = shared.template take<arch::Chunk<16>>(warps * tiles * shared_steps * 32);
     at.announced = shared.template take<SlotStep>(LstmScheduleTuning::ring * slots);
@@ -79,6 +82,15 @@ struct LstmForwardShape {
     return at;
   }
 };
+
+// h as it is stored, sent and multiplied.
+template <class T>
+RAGTIME_DEVICE T stored_h(float h) {
+  if constexpr (std::is_same_v<T, float>)
+    return arch::float_from_bits(arch::to_tf32(h));
+  else
+    return arch::from_float<T>(h);
+}
 
 // sums += W_hh h of this step. The k steps are added up even and odd apart, which hides half of mma's
 // latency; in every tile alike, so that no bit depends on which one is chosen.
@@ -95,24 +107,22 @@ RAGTIME_DEVICE void lstm_recurrent_product(const Shape& at, unsigned now,
   float odd[tiles][slot_tiles][4] = {};
   RAGTIME_UNROLL
   for (int k = 0; k < Shape::steps; k += 2) {
-    arch::Chunk<16> a[2][tiles];
+    std::uint32_t b[slot_tiles][4];
+    RAGTIME_UNROLL
+    for (int n = 0; n < slot_tiles; ++n) arch::ldmatrix_x4(b[n], h + n * 8 * Shape::row_bytes + k * 32);
     RAGTIME_UNROLL
     for (int m = 0; m < tiles; ++m) {
+      arch::Chunk<16> a[2];
       RAGTIME_UNROLL
       for (int i = 0; i < 2; ++i)
-        a[i][m] = k < Shape::register_steps
-                      ? weights[m][k < Shape::register_steps ? k + i : 0]
-                      : arch::load<16>(shared_weights +
-                                       (m * Shape::shared_steps + k + i - Shape::register_steps) * 32);
-    }
-    RAGTIME_UNROLL
-    for (int n = 0; n < slot_tiles; ++n) {
-      std::uint32_t b[4];
-      arch::ldmatrix_x4(b, h + n * 8 * Shape::row_bytes + k * 32);
+        a[i] = k < Shape::register_steps
+                   ? weights[m][k < Shape::register_steps ? k + i : 0]
+                   : arch::load<16>(shared_weights +
+                                    (m * Shape::shared_steps + k + i - Shape::register_steps) * 32);
       RAGTIME_UNROLL
-      for (int m = 0; m < tiles; ++m) {
-        multiply_fragments<T>(sums[m][n], a[0][m], b[0], b[1]);
-        multiply_fragments<T>(odd[m][n], a[1][m], b[2], b[3]);
+      for (int n = 0; n < slot_tiles; ++n) {
+        multiply_fragments<T>(sums[m][n], a[0], b[n][0], b[n][1]);
+        multiply_fragments<T>(odd[m][n], a[1], b[n][2], b[n][3]);
       }
     }
   }
@@ -128,7 +138,7 @@ RAGTIME_DEVICE void lstm_recurrent_product(const Shape& at, unsigned now,
 
 // h of 4 units (lanes 8 apart) of a slot, to every block. All lanes of the warp come here.
 template <class T, class Shape>
-RAGTIME_DEVICE void lstm_send_h(const Shape& at, unsigned next, int slot, int unit, float h) {
+RAGTIME_DEVICE void lstm_send_h(const Shape& at, unsigned next, int slot, int unit, T h) {
   constexpr int cluster = Shape::cluster;
   const int u = unit & 3;
   constexpr int bytes = 4 * static_cast<int>(sizeof(T));
@@ -140,8 +150,10 @@ RAGTIME_DEVICE void lstm_send_h(const Shape& at, unsigned next, int slot, int un
     chunk = u & 2 ? arch::Chunk<bytes>{{other_low, other_high, low, high}}
                   : arch::Chunk<bytes>{{low, high, other_low, other_high}};
   } else {
-    const float beside = arch::shfl_xor(h, 8);
-    const std::uint32_t two = u & 1 ? arch::pack2<T>(beside, h) : arch::pack2<T>(h, beside);
+    std::uint16_t bits;
+    std::memcpy(&bits, static_cast<const void*>(&h), sizeof bits);
+    const std::uint32_t own = bits, beside = arch::shfl_xor(own, 8);
+    const std::uint32_t two = u & 1 ? beside | own << 16 : own | beside << 16;
     const std::uint32_t other = arch::shfl_xor(two, 16);
     chunk = u & 2 ? arch::Chunk<bytes>{{other, two}} : arch::Chunk<bytes>{{two, other}};
   }
@@ -182,7 +194,7 @@ lstm_persistent_forward(LstmPersistentForward<T> args) {
   const auto slot_of = [&](int n) { return n * 8 + column * 2 + pair; };
 
   arch::Chunk<16> weights[tiles][Shape::register_steps > 0 ? Shape::register_steps : 1];
-  float bias[tiles][4];
+  float bias[tiles][2];  // of the lane's two gates
   RAGTIME_UNROLL
   for (int m = 0; m < tiles; ++m) {
     const int tile_index = unit_of(m) / 4;
@@ -192,7 +204,7 @@ lstm_persistent_forward(LstmPersistentForward<T> args) {
     for (int k = Shape::register_steps; k < Shape::steps; ++k)
       at.weights[((warp * tiles + m) * Shape::shared_steps + k - Shape::register_steps) * 32 + lane] =
           arch::load<16>(from + k * 32);
-    load_floats(side.bias + std::int64_t{unit_of(m)} * 4, bias[m]);
+    load_floats(side.bias + std::int64_t{unit_of(m)} * 4 + pair * 2, bias[m]);
   }
 
   const unsigned step_bytes = Shape::announced_bytes + Shape::h_bytes;
@@ -212,33 +224,71 @@ lstm_persistent_forward(LstmPersistentForward<T> args) {
   const auto announce = [&](unsigned step, unsigned barrier) {
     owner.announce(&at.announced[step % ring * slots], &at.full[barrier]);
   };
-  if (warp == 0)
-    for (unsigned step = 1; step < Shape::ahead; ++step) announce(step, 0);
+  if (warp == 0) {
+    for (unsigned step = 1; step < Shape::ahead; ++step) {
+      owner.prepare();
+      announce(step, 0);
+    }
+    owner.prepare();
+  }
 
-  const auto doing = [&](unsigned step, int slot) { return at.announced[step % ring * slots + slot]; };
-  const auto x_gates_at = [&](unsigned stage, int m, int n) {
-    return at.x_gates + ((stage * slot_tiles + n) * tiles + m) * Shape::threads + thread;
+  const auto doing = [&](unsigned step, int slot) -> const SlotStep& {
+    return at.announced[step % ring * slots + slot];
   };
-  // Into this thread's own place, so that nobody else need know when it has arrived.
+  const auto x_gates_at = [&](unsigned step, int m, int n, int j) {
+    return at.x_gates +
+           ((step % Shape::stages * 2 + j) * slot_tiles * tiles + n * tiles + m) * Shape::threads + thread;
+  };
+  // Two gates of two cells, as the lane adds them up; into its own place, so that nobody else need know when
+  // they have arrived.
   const auto fetch_x_gates = [&](unsigned step) {
     RAGTIME_UNROLL
     for (int n = 0; n < slot_tiles; ++n) {
-      const std::int64_t row = doing(step, slot_of(n)).row;
-      if (row < 0) continue;
       RAGTIME_UNROLL
-      for (int m = 0; m < tiles; ++m)
-        arch::cp_async<16>(x_gates_at(step % Shape::stages, m, n),
-                           args.x_gates + ((row * args.directions + direction) * hidden + unit_of(m)) * 4);
+      for (int j = 0; j < 2; ++j) {
+        const std::int32_t row = doing(step, n * 8 + column * 2 + j).row;
+        if (row < 0) continue;
+        const float* const from =
+            args.x_gates + row_offset(row, args.directions * hidden * 4) + direction * hidden * 4 + pair * 2;
+        RAGTIME_UNROLL
+        for (int m = 0; m < tiles; ++m) arch::cp_async<8>(x_gates_at(step, m, n, j), from + unit_of(m) * 4);
+      }
     }
     arch::cp_async_commit();
   };
 
-  float c[tiles][slot_tiles];
-  RAGTIME_UNROLL
-  for (int m = 0; m < tiles; ++m) {
+  float c[tiles][slot_tiles], sums[tiles][slot_tiles][4] = {};
+  T sent[tiles][slot_tiles];                                   // h_{t-1} of the lane's cells
+  T h_begins[tiles][slot_tiles], c_begins[tiles][slot_tiles];  // of what begins in the next step, else 0
+  SlotStep here[slot_tiles];
+  const T zero = arch::from_float<T>(0);
+  // What the sequences that begin in that step begin with.
+  const auto fetch_states = [&](unsigned step) {
     RAGTIME_UNROLL
-    for (int n = 0; n < slot_tiles; ++n) c[m][n] = 0;
+    for (int n = 0; n < slot_tiles; ++n) {
+      const SlotStep then = doing(step, slot_of(n));
+      const bool begins = then.row >= 0 && (then.flags & SlotStep::first) != 0;
+      RAGTIME_UNROLL
+      for (int m = 0; m < tiles; ++m) {
+        h_begins[m][n] = c_begins[m][n] = zero;
+        const std::int64_t unit = unit_of(m);
+        if (!begins || unit >= args.hidden) continue;
+        const std::int64_t state = states + then.sequence * args.hidden + unit;
+        if (args.h0 != nullptr) h_begins[m][n] = args.h0[state];
+        if (args.c0 != nullptr) c_begins[m][n] = args.c0[state];
+      }
+    }
+  };
+  RAGTIME_UNROLL
+  for (int n = 0; n < slot_tiles; ++n) {
+    here[n] = {SlotStep::none, 0, 0, SlotStep::none};
+    RAGTIME_UNROLL
+    for (int m = 0; m < tiles; ++m) {
+      c[m][n] = 0;
+      sent[m][n] = h_begins[m][n] = c_begins[m][n] = zero;
+    }
   }
+  bool is_over = false;
 
   for (unsigned step = 0;; ++step) {
     const unsigned now = step & 1, next = now ^ 1;
@@ -246,92 +296,96 @@ lstm_persistent_forward(LstmPersistentForward<T> args) {
       arch::mbarrier_wait(&at.full[now], step >> 1 & 1);
     else
       arch::block_sync();
-    if (step > 0 && !arch::any(doing(step, static_cast<int>(lane % slots)).row >= 0)) break;
-    if (cluster > 1 && thread == 0) arch::mbarrier_arrive_expect_tx(&at.full[now], step_bytes);
-    if (step == 0) fetch_x_gates(1);
-    fetch_x_gates(step + 2);
-    if (warp == 0) announce(step + Shape::ahead, next);
-
-    // What the sequences that begin next have to begin with.
-    float h_before[tiles][slot_tiles], c_before[tiles][slot_tiles];
-    RAGTIME_UNROLL
-    for (int n = 0; n < slot_tiles; ++n) {
-      const SlotStep then = doing(step + 1, slot_of(n));
-      const bool begins = then.row >= 0 && (then.flags & SlotStep::first) != 0;
-      RAGTIME_UNROLL
-      for (int m = 0; m < tiles; ++m) {
-        h_before[m][n] = c_before[m][n] = 0;
-        const std::int64_t unit = unit_of(m), state = states + then.sequence * args.hidden + unit;
-        if (!begins || unit >= args.hidden) continue;
-        if (args.h0 != nullptr) h_before[m][n] = arch::to_float(args.h0[state]);
-        if (args.c0 != nullptr) c_before[m][n] = arch::to_float(args.c0[state]);
-      }
+    if (is_over) break;
+    if (step == 0) {
+      fetch_x_gates(1);
+      fetch_states(1);
+    } else {
+      lstm_recurrent_product<T, Shape>(at, now, weights, sums);
     }
 
-    float sums[tiles][slot_tiles][4];
-    RAGTIME_UNROLL
-    for (int m = 0; m < tiles; ++m) {
-      RAGTIME_UNROLL
-      for (int n = 0; n < slot_tiles; ++n) {
-        RAGTIME_UNROLL
-        for (int i = 0; i < 4; ++i) sums[m][n][i] = 0;
-      }
-    }
-    if (step > 0) lstm_recurrent_product<T, Shape>(at, now, weights, sums);
-    arch::cp_async_wait<2>();
-
+    float z[tiles][slot_tiles][4], h[tiles][slot_tiles];
+    T h_next[tiles][slot_tiles];
     RAGTIME_UNROLL
     for (int n = 0; n < slot_tiles; ++n) {
-      const SlotStep here = doing(step, slot_of(n));
-      const bool runs = here.row >= 0, ends = !runs || (here.flags & SlotStep::last) != 0;
+      const bool runs = here[n].row >= 0, ends = !runs || (here[n].flags & SlotStep::last) != 0;
       RAGTIME_UNROLL
       for (int m = 0; m < tiles; ++m) {
         // A lane has two gates of two cells; its neighbour four lanes on the other two of both.
         const float(&sum)[4] = sums[m][n];
+        float(&gate)[4] = z[m][n];
         const float low = arch::shfl_xor(pair == 0 ? sum[1] : sum[0], 4),
                     high = arch::shfl_xor(pair == 0 ? sum[3] : sum[2], 4);
-        float z[4] = {pair == 0 ? sum[0] : low, pair == 0 ? sum[2] : high, pair == 0 ? low : sum[1],
-                      pair == 0 ? high : sum[3]};
-        float h = 0;
+        gate[0] = pair == 0 ? sum[0] : low;
+        gate[1] = pair == 0 ? sum[2] : high;
+        gate[2] = pair == 0 ? low : sum[1];
+        gate[3] = pair == 0 ? high : sum[3];
+        activate(gate);
+        c[m][n] = arch::fma(gate[1], c[m][n], gate[0] * gate[2]);
+        h[m][n] = gate[3] * arch::tanh(c[m][n]);
+        h_next[m][n] = ends ? h_begins[m][n] : stored_h<T>(h[m][n]);
+      }
+    }
+    if (warp == 0) announce(step + Shape::ahead, next);
+    RAGTIME_UNROLL
+    for (int n = 0; n < slot_tiles; ++n) {
+      RAGTIME_UNROLL
+      for (int m = 0; m < tiles; ++m) lstm_send_h<T, Shape>(at, next, slot_of(n), unit_of(m), h_next[m][n]);
+    }
+
+    // From here on h travels.
+    if (cluster > 1 && thread == 0) arch::mbarrier_arrive_expect_tx(&at.full[now], step_bytes);
+    RAGTIME_UNROLL
+    for (int n = 0; n < slot_tiles; ++n) {
+      const bool runs = here[n].row >= 0, ends = !runs || (here[n].flags & SlotStep::last) != 0;
+      RAGTIME_UNROLL
+      for (int m = 0; m < tiles; ++m) {
+        const std::int64_t unit = unit_of(m);
         if (runs) {
-          float x[4];
-          load_floats(reinterpret_cast<const float*>(x_gates_at(step % Shape::stages, m, n)), x);
-          RAGTIME_UNROLL
-          for (int k = 0; k < 4; ++k) z[k] += x[k] + bias[m][k];
-          activate(z);
-          c[m][n] = arch::fma(z[1], c[m][n], z[0] * z[2]);
-          h = z[3] * arch::tanh(c[m][n]);
-        }
-        if (runs && args.h_before != nullptr && unit_of(m) < args.hidden) {
-          const T* const own =
-              reinterpret_cast<const T*>(at.h + (now * slots + slot_of(n)) * Shape::row_bytes) + unit_of(m);
-          args.h_before[(std::int64_t{here.row} * args.directions + direction) * args.hidden + unit_of(m)] =
-              *own;
-        }
-        lstm_send_h<T, Shape>(at, next, slot_of(n), unit_of(m), ends ? h_before[m][n] : h);
-        if (runs) {
-          const std::int64_t unit = unit_of(m);
-          const std::int64_t saved = (std::int64_t{direction} * args.rows + here.row) * hidden + unit;
-          if (args.gates != nullptr) store_floats(args.gates + saved * 4, z);
+          const std::int64_t saved = (direction * args.rows + here[n].row) * hidden + unit;
+          if (args.gates != nullptr) store_floats(args.gates + saved * 4, z[m][n]);
           if (args.c != nullptr) args.c[saved] = c[m][n];
           if (unit < args.hidden) {
             const std::int64_t out =
-                (std::int64_t{here.row} * args.directions + direction) * args.hidden + unit;
-            args.y[out] = arch::from_float<T>(h);
+                row_offset(here[n].row, args.directions * args.hidden) + direction * args.hidden + unit;
+            args.y[out] = arch::from_float<T>(h[m][n]);
+            if (args.h_before != nullptr) args.h_before[out] = sent[m][n];
             if (args.c_seq != nullptr) args.c_seq[out] = arch::from_float<T>(c[m][n]);
-            if ((here.flags & SlotStep::last) != 0) {
-              const std::int64_t state = states + here.sequence * args.hidden + unit;
-              if (args.h_n != nullptr) args.h_n[state] = arch::from_float<T>(h);
+            if ((here[n].flags & SlotStep::last) != 0) {
+              const std::int64_t state = states + here[n].sequence * args.hidden + unit;
+              if (args.h_n != nullptr) args.h_n[state] = arch::from_float<T>(h[m][n]);
               if (args.c_n != nullptr) args.c_n[state] = arch::from_float<T>(c[m][n]);
               if (args.final_state != nullptr)
-                args.final_state[(std::int64_t{here.sequence} * args.directions + direction) * args.hidden +
-                                 unit] = arch::from_float<T>(h);
+                args.final_state[row_offset(here[n].sequence, args.directions * args.hidden) +
+                                 direction * args.hidden + unit] = arch::from_float<T>(h[m][n]);
             }
           }
         }
-        if (ends) c[m][n] = c_before[m][n];
+        sent[m][n] = h_next[m][n];
+        if (ends) c[m][n] = arch::to_float(c_begins[m][n]);
       }
     }
+    fetch_x_gates(step + 2);
+    fetch_states(step + 2);
+    if (warp == 0) owner.prepare();
+    arch::cp_async_wait<1>();
+    bool runs_on = false;
+    RAGTIME_UNROLL
+    for (int n = 0; n < slot_tiles; ++n) {
+      here[n] = doing(step + 1, slot_of(n));
+      runs_on = runs_on || here[n].row >= 0;
+      RAGTIME_UNROLL
+      for (int m = 0; m < tiles; ++m) {
+        RAGTIME_UNROLL
+        for (int j = 0; j < 2; ++j) {
+          float x[2];
+          load_floats(reinterpret_cast<const float*>(x_gates_at(step + 1, m, n, j)), x);
+          sums[m][n][j] = x[0] + bias[m][0];
+          sums[m][n][2 + j] = x[1] + bias[m][1];
+        }
+      }
+    }
+    is_over = !arch::any(runs_on);  // a warp's lanes have every slot
   }
   if constexpr (cluster > 1) arch::cluster_sync();
 }
@@ -340,9 +394,13 @@ lstm_persistent_forward(LstmPersistentForward<T> args) {
 template <class T, class Tiling>
 LstmPersistentKernel<LstmPersistentForward<T>> lstm_forward_kernel() {
   using Shape = LstmForwardShape<T, Tiling>;
-  arch::SharedSize shared;
-  Shape::carve(shared);
-  return {Tiling::tile, lstm_persistent_forward<T, Tiling>, Shape::threads, shared.bytes()};
+  constexpr std::size_t bytes = [] {
+    arch::SharedSize shared;
+    Shape::carve(shared);
+    return shared.bytes();
+  }();
+  static_assert(bytes <= most_shared_bytes);
+  return {Tiling::tile, lstm_persistent_forward<T, Tiling>, Shape::threads, bytes};
 }
 
 }  // namespace RAGTIME_ARCH

@@ -18,12 +18,14 @@
 #define RAGTIME_DEVICE __device__ __forceinline__
 #define RAGTIME_HOST_DEVICE __host__ __device__ __forceinline__
 #define RAGTIME_UNROLL _Pragma("unroll")
+#define RAGTIME_NO_UNROLL _Pragma("unroll 1")
 #else
 #define RAGTIME_ARCH on_simt
 #define RAGTIME_KERNEL(threads, blocks_per_sm) inline void
 #define RAGTIME_DEVICE inline
 #define RAGTIME_HOST_DEVICE inline
 #define RAGTIME_UNROLL
+#define RAGTIME_NO_UNROLL
 #endif
 
 namespace ragtime::arch {

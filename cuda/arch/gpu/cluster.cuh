@@ -57,13 +57,25 @@ RAGTIME_DEVICE void mbarrier_arrive_expect_tx(Mbarrier* barrier, unsigned bytes)
                "r"(bytes)
                : "memory");
 }
+// Acquires what arrived in shared memory with the barrier, and of other memory nothing: an acquire of all of it
+// would empty the first-level cache, every time and for every warp.
 RAGTIME_DEVICE void mbarrier_wait(Mbarrier* barrier, unsigned parity) {
+#if __CUDACC_VER_MAJOR__ >= 13
+  asm volatile(
+      "{\n .reg .pred done;\nretry_%=:\n"
+      " mbarrier.try_wait.parity.relaxed.cluster.shared::cta.b64 done, [%0], %1;\n"
+      " @!done bra retry_%=;\n fence.acquire.sync_restrict::shared::cluster.cluster;\n}" ::"r"(
+          shared_address(barrier)),
+      "r"(parity)
+      : "memory");
+#else
   asm volatile(
       "{\n .reg .pred done;\nretry_%=:\n"
       " mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 done, [%0], %1;\n"
       " @!done bra retry_%=;\n}" ::"r"(shared_address(barrier)),
       "r"(parity)
       : "memory");
+#endif
 }
 RAGTIME_DEVICE bool mbarrier_test(Mbarrier* barrier, unsigned parity) {
   unsigned done;

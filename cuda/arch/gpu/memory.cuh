@@ -43,6 +43,16 @@ RAGTIME_DEVICE T atomic_cas(T* pointer, T expected, T desired) {
   return atomicCAS(atomic_pointer(pointer), expected, desired);
 }
 
+// Adds 1, below 2^31, and gives what was there. Unlike atomic_add it is not gathered over the warp by the
+// compiler, which would have every lane wait for the answer at once.
+RAGTIME_DEVICE unsigned atomic_increment(unsigned* pointer) {
+  unsigned before;
+  asm volatile("atom.relaxed.gpu.global.inc.u32 %0, [%1], 0x7fffffff;"
+               : "=r"(before)
+               : "l"(__cvta_generic_to_global(pointer))
+               : "memory");
+  return before;
+}
 RAGTIME_DEVICE unsigned atomic_add_acq_rel(unsigned* pointer, unsigned value) {
   unsigned before;
   asm volatile("atom.acq_rel.gpu.global.add.u32 %0, [%1], %2;"

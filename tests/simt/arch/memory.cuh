@@ -43,6 +43,9 @@ T atomic_cas(T* pointer, T expected, T desired) {
   return atomic_update(pointer, [&](T before) { return before == expected ? desired : before; });
 }
 
+inline unsigned atomic_increment(unsigned* pointer) {
+  return atomic_add(pointer, 1u);
+}
 inline unsigned atomic_add_acq_rel(unsigned* pointer, unsigned value) {
   simt::may_switch();
   const unsigned before = __atomic_fetch_add(pointer, value, __ATOMIC_ACQ_REL);

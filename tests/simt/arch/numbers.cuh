@@ -33,6 +33,9 @@ inline std::uint32_t to_tf32(float value) {
 inline float exp(float x) {
   return std::exp(x);
 }
+inline float reciprocal(float x) {
+  return 1 / x;
+}
 inline float tanh(float x) {
   return std::tanh(x);
 }
