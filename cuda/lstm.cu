@@ -138,9 +138,9 @@ template class LstmCuda<arch::bf16>;
 template class LstmCuda<arch::f16>;
 
 std::unique_ptr<LstmOperation> make_lstm(const LstmDesc& desc) {
-  if (desc.algorithm == LstmAlgorithm::cudnn) return make_lstm_cudnn(desc);
+  LstmChoice choice = choose_lstm(desc);
+  if (choice.algorithm == LstmAlgorithm::cudnn) return make_lstm_cudnn(desc, std::move(choice));
   return with_element(desc.dtype, [&]<class T>() -> std::unique_ptr<LstmOperation> {
-    LstmChoice choice = choose_lstm(desc, lstm_candidates<T>(), LstmCosts{});
     if (choice.algorithm == LstmAlgorithm::persistent)
       return std::make_unique<LstmPersistentCuda<T>>(desc, choice);
     return std::make_unique<LstmCuda<T>>(desc, std::move(choice));

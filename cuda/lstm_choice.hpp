@@ -9,6 +9,7 @@
 
 #include "cuda/lstm_persistent.hpp"
 #include "host/ops/lstm_costs.hpp"
+#include "host/ops/lstm_device_model.hpp"
 #include "ragtime/lstm.hpp"
 
 namespace ragtime::cuda {
@@ -31,6 +32,12 @@ struct LstmCandidates {
 // Throws Error(unsupported) that names the argument where the description asks for what there is not.
 // candidates: those of desc.dtype; f32 without tf32 takes none.
 LstmChoice choose_lstm(const LstmDesc& desc, const LstmCandidates& candidates, const LstmCosts& costs);
+
+// The same with the kernels of this build, on this device, with its costs.
+LstmChoice choose_lstm(const LstmDesc& desc);
+// The same on a device that is known by its properties alone, with estimated
+// costs.
+LstmChoice choose_lstm(const LstmDesc& desc, const LstmDeviceModel& model);
 
 // The kernel that a pass was chosen to run.
 template <class Kernel>

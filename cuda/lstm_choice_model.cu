@@ -30,14 +30,8 @@ double exchange_ns(const LstmCosts& costs, int cluster) {
                         : costs.exchange_ns_1;
 }
 
-// Bytes of device memory for a unit of a row, beside the weights.
-double row_bytes(const LstmDesc& desc, LstmPass pass) {
-  const double element = static_cast<double>(size_of(desc.dtype)), gates = 4 * element;
-  if (pass == LstmPass::backward) return gates + 2 * sizeof(float) + element + gates;  // c of two steps
-  return 4 * sizeof(float) + element + (desc.training ? gates + sizeof(float) : 0);
-}
-
-double modelled_step_ns(const LstmDesc& desc, LstmPass pass, const LstmCandidate& candidate, double running,
+// Without what device memory takes.
+double modelled_step_ns(const LstmDesc& desc, LstmPass pass, const LstmCandidate& candidate,
                         const LstmCosts& costs) {
   const LstmTile& tile = candidate.tile;
   const bool backward = pass == LstmPass::backward;
@@ -56,12 +50,8 @@ double modelled_step_ns(const LstmDesc& desc, LstmPass pass, const LstmCandidate
 
   const double sent = backward ? sizeof(float) : element;
   const double received = slots * units * sent * (cluster - 1);
-  const double step = costs.step_ns + (backward ? costs.backward_step_ns : 0) + product +
-                      exchange_ns(costs, tile.cluster) + received / costs.network_bytes_per_ns;
-
-  const double moved = slots * units * row_bytes(desc, pass);  // by a block
-  return std::max(
-      {step, moved / costs.block_bytes_per_ns, running * cluster * moved / costs.device_bytes_per_ns});
+  return costs.step_ns + (backward ? costs.backward_step_ns : 0) + product +
+         exchange_ns(costs, tile.cluster) + received / costs.network_bytes_per_ns;
 }
 
 }  // namespace
@@ -87,16 +77,15 @@ LstmPassChoice predict_persistent(const LstmDesc& desc, LstmPass pass, const Lst
   choice.steps =
       std::max(load.steps, divide_up(load.rows, of_a_direction * tile.slots)) * divide_up(clusters, resident);
 
-  const double running = static_cast<double>(std::min(clusters, resident));
-  const auto measured =
-      costs.steps.find({pass == LstmPass::backward, desc.dtype, tile.hidden, tile.cluster, tile.slots});
-  double step_ns = 0;
-  if (measured != costs.steps.end()) {
-    const double share = resident > 1 ? (running - 1) / static_cast<double>(resident - 1) : 0;
-    step_ns = measured->second.alone_ns + share * (measured->second.full_ns - measured->second.alone_ns);
-  } else {
-    step_ns = modelled_step_ns(desc, pass, candidate, running, costs);
-  }
+  const auto measured = costs.measured_step_ns.find(
+      {pass == LstmPass::backward, desc.dtype, tile.hidden, tile.cluster, tile.slots});
+  const double blocks = static_cast<double>(std::min(clusters, resident)) * tile.cluster;
+  const double moved = tile.slots * (tile.hidden / tile.cluster) *
+                       lstm_row_bytes(desc.dtype, pass == LstmPass::backward, desc.training);  // by a block
+  const double step_ns =
+      std::max({measured != costs.measured_step_ns.end() ? measured->second
+                                                         : modelled_step_ns(desc, pass, candidate, costs),
+                moved / costs.block_bytes_per_ns, blocks * moved / costs.device_bytes_per_ns});
   choice.us_per_step = step_ns * 1e-3;
   choice.us = static_cast<double>(desc.num_layers) *
               (costs.launch_us + static_cast<double>(choice.steps) * choice.us_per_step);
@@ -112,8 +101,7 @@ LstmPassChoice predict_stepwise(const LstmDesc& desc, LstmPass pass, const LstmC
   const double steps = static_cast<double>(load.steps), rows = static_cast<double>(load.rows) * directions;
   const double products = desc.proj_size > 0 ? 2 : 1;  // a direction and step
   const double weights = 4 * hidden * width + (desc.proj_size > 0 ? hidden * width : 0);
-  // Both sides of the gates, or their gradients, go through memory between a product and its kernel.
-  const double moved = row_bytes(desc, pass) + 8 * sizeof(float);
+  const double moved = lstm_stepwise_row_bytes(desc.dtype, pass == LstmPass::backward, desc.training);
 
   const double ns = steps * (products * directions + 1) * costs.stepwise_launch_us * 1e3 +
                     rows * 2 * weights / costs.stepwise_flops_per_ns +

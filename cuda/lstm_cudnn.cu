@@ -15,7 +15,6 @@
 #include "cuda/element.hpp"
 #include "cuda/enqueue.cuh"
 #include "cuda/layout.cuh"
-#include "cuda/lstm_choice.hpp"
 #include "cuda/runtime/rnn.hpp"
 #include "host/core/capacity.hpp"
 #include "host/core/carve.hpp"
@@ -75,7 +74,8 @@ struct HostBatch {
 template <class T>
 class LstmCudnn final : public LstmOperation {
  public:
-  explicit LstmCudnn(const LstmDesc& desc) : desc_(desc), rnn_desc_(describe(desc)), rnn_(rnn_desc_) {
+  LstmCudnn(const LstmDesc& desc, LstmChoice choice)
+      : desc_(desc), choice_(std::move(choice)), rnn_desc_(describe(desc)), rnn_(rnn_desc_) {
     lengths_.reserve(static_cast<std::size_t>(desc.capacity.sequences));
     std::size_t covered = 0;
     for (const RnnPiece& piece : rnn_.pieces()) covered += static_cast<std::size_t>(piece.count) * sizeof(T);
@@ -87,7 +87,7 @@ class LstmCudnn final : public LstmOperation {
     return desc_.training ? rnn_.reserve_bytes() + cudnn_alignment : 0;
   }
 
-  LstmChoice choice() const override { return choose_lstm(desc_, {}, {}); }
+  LstmChoice choice() const override { return choice_; }
 
   void forward(const LstmForward& args, Stream stream) const override {
     check(args.c_seq == nullptr, ErrorCode::unsupported,
@@ -310,6 +310,7 @@ class LstmCudnn final : public LstmOperation {
   }
 
   LstmDesc desc_;
+  LstmChoice choice_;
   RnnDesc rnn_desc_;
   Rnn rnn_;
   bool gaps_ = false;  // the weight space has bytes that are no weight's
@@ -319,12 +320,12 @@ class LstmCudnn final : public LstmOperation {
 
 }  // namespace
 
-std::unique_ptr<LstmOperation> make_lstm_cudnn(const LstmDesc& desc) {
+std::unique_ptr<LstmOperation> make_lstm_cudnn(const LstmDesc& desc, LstmChoice choice) {
   check(desc.dropout == 0 || desc.num_layers == 1 || !desc.training, ErrorCode::unsupported, "dropout is ",
         desc.dropout,
         ": the cudnn algorithm has masks of its own between layers; expected 0, or another algorithm");
   return with_element(desc.dtype, [&]<class T>() -> std::unique_ptr<LstmOperation> {
-    return std::make_unique<LstmCudnn<T>>(desc);
+    return std::make_unique<LstmCudnn<T>>(desc, std::move(choice));
   });
 }
 

@@ -11,6 +11,7 @@ set(RAGTIME_CUDA_SOURCES
   lstm.cu
   lstm_backward.cu
   lstm_choice.cu
+  lstm_choice_device.cu
   lstm_choice_model.cu
   lstm_cudnn.cu
   lstm_forward.cu

@@ -9,6 +9,10 @@
 
 namespace ragtime {
 
+struct LstmChoice;
+struct LstmDesc;
+struct LstmDeviceModel;
+
 struct BackendEntry {
   std::string name;
   std::shared_ptr<Backend> (*make)();  // throws Error(unsupported) when its device is missing
@@ -19,7 +23,9 @@ struct BackendEntry {
 void register_backend(BackendEntry entry);
 
 #ifdef RAGTIME_CUDA_BACKEND
-std::shared_ptr<Backend> make_cuda_backend();  // cuda/make_cuda_backend.cu
+// cuda/make_cuda_backend.cu
+std::shared_ptr<Backend> make_cuda_backend();
+LstmChoice cuda_lstm_choice(const LstmDeviceModel& model, const LstmDesc& desc);
 #endif
 
 }  // namespace ragtime

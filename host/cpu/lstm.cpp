@@ -126,6 +126,9 @@ template class LstmCpu<double>;
 std::unique_ptr<LstmOperation> make_lstm(const LstmDesc& desc) {
   check(desc.algorithm == LstmAlgorithm::automatic, ErrorCode::unsupported, "algorithm is ",
         name_of(desc.algorithm), ": expected automatic on the cpu backend");
+  check(desc.cluster == 0, ErrorCode::unsupported, "cluster is ", desc.cluster,
+        ": expected 0 on the cpu backend");
+  check(desc.slots == 0, ErrorCode::unsupported, "slots is ", desc.slots, ": expected 0 on the cpu backend");
   return with_dtype(desc.dtype, [&]<class T>() -> std::unique_ptr<LstmOperation> {
     return std::make_unique<LstmCpu<T>>(desc);
   });

@@ -1,5 +1,6 @@
 #include "ragtime/lstm.hpp"
 
+#include "host/ops/lstm_device_model.hpp"
 #include "host/ops/validate.hpp"
 
 namespace ragtime {
@@ -18,9 +19,7 @@ const char* name_of(LstmAlgorithm algorithm) {
   return "?";
 }
 
-namespace {
-
-const LstmDesc& checked(const LstmDesc& desc) {
+void check_lstm_desc(const LstmDesc& desc) {
   check_size(desc.input_size, 1, "input_size");
   check_size(desc.hidden_size, 1, "hidden_size");
   check_size(desc.num_layers, 1, "num_layers");
@@ -38,6 +37,16 @@ const LstmDesc& checked(const LstmDesc& desc) {
   check_count(desc.capacity.sequences, "capacity.sequences");
   check_count(desc.capacity.rows, "capacity.rows");
   check_count(desc.capacity.steps, "capacity.steps");
+  check(desc.cluster >= 0, ErrorCode::invalid_argument, "cluster is ", desc.cluster,
+        ": expected 0, which leaves the choice to the plan, or more");
+  check(desc.slots >= 0, ErrorCode::invalid_argument, "slots is ", desc.slots,
+        ": expected 0, which leaves the choice to the plan, or more");
+}
+
+namespace {
+
+const LstmDesc& checked(const LstmDesc& desc) {
+  check_lstm_desc(desc);
   return desc;
 }
 

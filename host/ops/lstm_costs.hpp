@@ -13,6 +13,7 @@
 //   guess     the order of magnitude
 
 #include <cstdint>
+#include <filesystem>
 #include <map>
 #include <string>
 #include <tuple>
@@ -60,15 +61,36 @@ struct LstmCosts {
   double stepwise_flops_per_ns = 200000;  // of a step's products (guess: 20 % of the data sheet)
   double stepwise_weight_bytes_per_ns = 4000;  // rereading the recurrent weights, from L2 (guess)
 
-  // What steps of kernels were measured to take, in ns: with one cluster at work, and with as many as fit. It
-  // counts instead of the sum above.
-  struct Step {
-    double alone_ns = 0;
-    double full_ns = 0;
-  };
-  std::map<LstmKernelKey, Step> steps;
+  // What steps of kernels were measured to take, in ns, with as many clusters at work as fit. It stands for
+  // the sum of the above; what device memory takes still counts where that is more.
+  std::map<LstmKernelKey, double> measured_step_ns;
 
   std::string source = "estimated, not measured on this device";  // one line for a person
 };
+
+// Bytes of device memory that a unit of a row takes in a pass, beside the weights; stepwise takes both sides
+// of the gates, or their gradients, through memory besides.
+inline double lstm_row_bytes(DType dtype, bool backward, bool training) {
+  const double element = static_cast<double>(size_of(dtype)), gates = 4 * element, one = sizeof(float);
+  if (backward) return gates + 2 * one + element + gates;             // c of two steps
+  return 4 * one + element + (training ? gates + one + element : 0);  // h of the step before
+}
+inline double lstm_stepwise_row_bytes(DType dtype, bool backward, bool training) {
+  return lstm_row_bytes(dtype, backward, training) + 8 * sizeof(float);
+}
+
+// Where the costs of a device are kept; device: Backend::description(). Throws Error(io_error) when the
+// environment names no folder.
+std::filesystem::path lstm_costs_file(const std::string& device);
+
+// From the file where there is one that can be read, with defaults for what it does not tell, else the
+// defaults; `source` says which, and what was wrong. Reads once a process and device.
+const LstmCosts& lstm_costs_of(const std::string& device);
+LstmCosts read_lstm_costs(const std::string& device);  // what its first call does
+
+// The file's content: what measure_lstm measures. Reading throws Error(parse_error) with the path on what is
+// no such content, and on what another device or version of the library wrote.
+std::string lstm_costs_to_text(const LstmCosts& costs, const std::string& device);
+LstmCosts lstm_costs_from_text(const std::string& path, const std::string& text, const std::string& device);
 
 }  // namespace ragtime

@@ -1,0 +1,44 @@
+// The choice with the kernels of this build, on this device or on one that is known by its properties.
+
+#include <bit>
+
+#include "cuda/cuda_backend.hpp"
+#include "cuda/element.hpp"
+#include "cuda/lstm_choice.hpp"
+#include "cuda/lstm_persistent_operation.hpp"
+
+namespace ragtime::cuda {
+inline namespace RAGTIME_ARCH {
+namespace {
+
+template <class Args>
+std::vector<LstmCandidate> candidates_on(const LstmDeviceModel& model,
+                                         std::span<const LstmPersistentKernel<Args>> kernels) {
+  std::vector<LstmCandidate> candidates;
+  for (const auto& kernel : kernels) {
+    const int power = std::countr_zero(static_cast<unsigned>(kernel.tile.cluster));
+    candidates.push_back({kernel.tile, kernel.threads, kernel.shared_bytes, model.resident_clusters[power]});
+  }
+  return candidates;
+}
+
+}  // namespace
+
+LstmChoice choose_lstm(const LstmDesc& desc) {
+  const LstmCosts& costs = lstm_costs_of(backend()->description());
+  // The driver loads the kernels that it is asked about: not without need.
+  if (desc.proj_size > 0 || (desc.dtype == DType::f32 && !desc.tf32)) return choose_lstm(desc, {}, costs);
+  return with_element(desc.dtype, [&]<class T>() { return choose_lstm(desc, lstm_candidates<T>(), costs); });
+}
+
+LstmChoice choose_lstm(const LstmDesc& desc, const LstmDeviceModel& model) {
+  return with_element(desc.dtype, [&]<class T>() {
+    return choose_lstm(
+        desc,
+        {candidates_on(model, lstm_forward_kernels<T>()), candidates_on(model, lstm_backward_kernels<T>())},
+        {});
+  });
+}
+
+}  // namespace RAGTIME_ARCH
+}  // namespace ragtime::cuda

@@ -1,0 +1,27 @@
+#pragma once
+
+// Devices that the LSTM's choice can be asked about without one.
+
+#include <string_view>
+
+#include "ragtime/lstm.hpp"
+
+namespace ragtime {
+
+// How many clusters of 1, 2, 4, 8 and 16 blocks are resident at once, where a multiprocessor holds one block.
+// Of 132 multiprocessors not all stand in groups that hold 16.
+struct LstmDeviceModel {
+  const char* name;
+  int resident_clusters[5];
+};
+
+inline constexpr LstmDeviceModel lstm_models[] = {
+    {"h100", {132, 66, 32, 16, 8}},
+    {"h200", {132, 66, 32, 16, 8}},
+    {"a100", {108, 0, 0, 0, 0}},
+};
+
+// Throws what LstmPlan throws of a description that cannot be right on any backend.
+void check_lstm_desc(const LstmDesc& desc);
+
+}  // namespace ragtime
