@@ -20,6 +20,9 @@ struct DeviceFacts {
 
 DeviceFacts facts_of(Backend& backend);
 
+// Whether there are events and graphs: a device of CUDA's, not the emulation of one.
+bool is_gpu(const Backend& backend);
+
 // Time between two points of a stream.
 class Timer {
  public:

@@ -41,6 +41,10 @@ DeviceFacts facts_of(Backend& backend) {
   return facts;
 }
 
+bool is_gpu(const Backend& backend) {
+  return backend.device() == DeviceType::cuda;
+}
+
 struct Timer::State {
   bool cuda = false;
   cudaEvent_t first = nullptr, last = nullptr;

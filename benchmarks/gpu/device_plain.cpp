@@ -13,6 +13,10 @@ DeviceFacts facts_of(Backend& backend) {
   return {backend.description(), "", 0};
 }
 
+bool is_gpu(const Backend&) {
+  return false;
+}
+
 struct Timer::State {
   Clock::time_point begin, end;
 };

@@ -20,7 +20,7 @@ constexpr std::size_t most_sets = 16;
 
 struct Options {
   std::string device = "cuda", probe, out, commit, driver, command;
-  bool quick = false;
+  bool quick = false, sweep = false;
 };
 
 // One measured, or not.
@@ -29,6 +29,7 @@ struct Record {
   std::string reason;                // why there is no number
   bool unsupported = false;
   std::size_t sets = 0;
+  nlohmann::ordered_json about;  // what the work tells of itself
 };
 
 struct Measurement {
@@ -58,6 +59,7 @@ class Prepared {
   Prepared(Measurement& measurement, const std::shared_ptr<Backend>& backend, std::size_t second_level)
       : backend_(backend), stream_(backend), timer_(backend->device()) {
     works_.push_back(measurement.what.make());
+    measurement.record.about = works_[0]->about();
     const std::size_t bytes = std::max<std::size_t>(works_[0]->bytes(), 1);
     const std::size_t sets = std::min(most_sets, 2 * second_level / bytes + 1);
     while (works_.size() < sets) works_.push_back(measurement.what.make());
@@ -143,6 +145,7 @@ nlohmann::ordered_json row_of(const Measurement& measurement, const std::string&
   row["algorithm"] = what.algorithm;
   row["pass"] = what.pass;
   row["launch"] = measurement.graph ? "graph" : "stream";
+  if (!record.about.is_null()) row.update(record.about);
   if (!record.reason.empty() || record.milliseconds.empty()) {
     row["supported"] = !record.unsupported;
     row["reason"] = record.reason;
@@ -193,7 +196,9 @@ Options take_options(int argc, char** argv, std::vector<std::string>& rest) {
   Options options;
   options.commit = commit_of_source();
   for (int i = 0; i < argc; ++i) options.command += (i > 0 ? " " : "") + std::string(argv[i]);
-  for (int i = 1; i < argc; ++i) options.quick = options.quick || argv[i] == std::string("--quick");
+  const std::map<std::string, bool*> flags = {{"--quick", &options.quick}, {"--sweep", &options.sweep}};
+  for (int i = 1; i < argc; ++i)
+    if (const auto flag = flags.find(argv[i]); flag != flags.end()) *flag->second = true;
   // Behind these, so that they win.
   rest = {argv[0], options.quick ? "--benchmark_min_time=0.02" : "--benchmark_min_time=0.05",
           "--benchmark_repetitions=5"};
@@ -204,7 +209,7 @@ Options take_options(int argc, char** argv, std::vector<std::string>& rest) {
                                                      {"--driver", &options.driver}};
   for (int i = 1; i < argc; ++i) {
     const auto found = known.find(argv[i]);
-    if (argv[i] == std::string("--quick")) continue;
+    if (flags.contains(argv[i])) continue;
     if (found == known.end()) {
       rest.emplace_back(argv[i]);
     } else if (++i < argc) {
@@ -216,9 +221,11 @@ Options take_options(int argc, char** argv, std::vector<std::string>& rest) {
   return options;
 }
 
-int run(int argc, char** argv, const std::string& operation, const Cases& cases) {
+// sweeps: whether the program has something to sweep.
+int run(int argc, char** argv, const std::string& operation, const CasesWithSweep& cases, bool sweeps) {
   std::vector<std::string> rest;
   const Options options = take_options(argc, argv, rest);
+  if (options.sweep && !sweeps) throw std::invalid_argument("--sweep: there is nothing to sweep");
   std::vector<char*> arguments;
   for (std::string& argument : rest) arguments.push_back(argument.data());
   int count = static_cast<int>(arguments.size());
@@ -232,10 +239,10 @@ int run(int argc, char** argv, const std::string& operation, const Cases& cases)
 
   std::vector<std::unique_ptr<Measurement>> measurements;
   std::map<std::string, Measurement*> by_name;
-  for (const Case& what : cases(backend))
+  for (const Case& what : cases(backend, options.sweep))
     for (const bool graph : {false, true}) {
       if (options.quick && !what.quick) continue;
-      if (graph && backend->device() != DeviceType::cuda) continue;
+      if (graph && !is_gpu(*backend)) continue;
       std::string name = operation;
       for (const std::string& part : {what.workload, what.size, what.type, what.algorithm, what.pass,
                                       std::string(graph ? "graph" : "stream")})
@@ -293,15 +300,24 @@ int run(int argc, char** argv, const std::string& operation, const Cases& cases)
   return failed ? 1 : 0;
 }
 
-}  // namespace
-
-int run_benchmarks(int argc, char** argv, const std::string& operation, const Cases& cases) {
+int run_or_tell(int argc, char** argv, const std::string& operation, const CasesWithSweep& cases,
+                bool sweeps) {
   try {
-    return run(argc, argv, operation, cases);
+    return run(argc, argv, operation, cases, sweeps);
   } catch (const std::exception& error) {
     std::cerr << operation << ": error: " << error.what() << '\n';
     return 2;
   }
+}
+
+}  // namespace
+
+int run_benchmarks(int argc, char** argv, const std::string& operation, const Cases& cases) {
+  const auto all = [&](const std::shared_ptr<Backend>& backend, bool) { return cases(backend); };
+  return run_or_tell(argc, argv, operation, all, false);
+}
+int run_benchmarks(int argc, char** argv, const std::string& operation, const CasesWithSweep& cases) {
+  return run_or_tell(argc, argv, operation, cases, true);
 }
 
 }  // namespace ragtime::benchmarks

@@ -5,11 +5,15 @@
 // stream and as CUDA graphs. One line of JSON a case, in a file (--out) or on standard output.
 //
 //   PROGRAM [--device cuda|cpu] [--probe device_probe.json] [--out FILE] [--commit TEXT] [--driver TEXT]
-//           [--quick] [--benchmark_filter=REGEX] ...
+//           [--quick] [--sweep] [--benchmark_filter=REGEX] ...
 //
 // Names are operation/workload/size/type/algorithm/pass/launch. --quick: the cases that the aims speak of, in
-// a shorter time each. The end is 1 when a case of ragtime's own failed or was wrong, other than by not being
-// offered; a peer's failure is a line like any other.
+// a shorter time each. --sweep, where the program has choices to make: each of them besides. The end is 1
+// when a case of ragtime's own failed or was wrong, other than by not being offered; a peer's failure is a
+// line like any other.
+//
+// In a build without CUDA "--device cuda_on_simt" runs the CUDA backend on the emulation: to try a program,
+// its times mean nothing.
 
 #include <functional>
 #include <memory>
@@ -30,7 +34,8 @@ class Work {
   virtual void run(Stream stream) = 0;
   virtual void clear() = 0;   // zeroes what run writes, so that verify speaks of the last run
   virtual void verify() = 0;  // after a run that is done: throws std::runtime_error unless it is right
-  virtual std::size_t bytes() const = 0;  // of its memory
+  virtual std::size_t bytes() const = 0;                       // of its memory
+  virtual nlohmann::ordered_json about() const { return {}; }  // for its row: object, or null for nothing
 };
 
 struct Case {
@@ -45,8 +50,10 @@ struct Case {
 };
 
 using Cases = std::function<std::vector<Case>(const std::shared_ptr<Backend>&)>;
+using CasesWithSweep = std::function<std::vector<Case>(const std::shared_ptr<Backend>&, bool sweep)>;
 
 // The program: the cases of `operation`.
 int run_benchmarks(int argc, char** argv, const std::string& operation, const Cases& cases);
+int run_benchmarks(int argc, char** argv, const std::string& operation, const CasesWithSweep& cases);
 
 }  // namespace ragtime::benchmarks

@@ -1,8 +1,16 @@
-// The LSTM layer: ragtime on ragged rows, and cuDNN called directly, on packed rows and on padded ones with
-// every algorithm it has, "not supported" where it says so. Padded with lengths, and full, as if every
-// sequence were as long as the longest, which some algorithms insist on.
+// The LSTM layer: ragtime on ragged rows, by every algorithm it has of its own, and cuDNN called directly, on
+// packed rows and on padded ones with every algorithm it has, "not supported" where it says so. Padded with
+// lengths, and full, as if every sequence were as long as the longest, which some algorithms insist on.
+//
+// persistent is cut as the cost model says; persistent_any_batch is the same on a batch of which the host
+// knows nothing, as one that replays a graph over any batch must have it, its products over the capacity,
+// which is that of the workload. With --sweep also persistent_cC_sS, every cut that can be forced: C blocks
+// of a cluster and S sequences at once. What a row says of the choice is the model's prediction for the
+// recurrence, without the products before and after, which all of them have alike.
 
+#include "benchmarks/gpu/device.hpp"
 #include "benchmarks/gpu/lstm_setup.hpp"
+#include "ragtime/error.hpp"
 
 #ifdef RAGTIME_BENCHMARKS_CUDA
 #include "benchmarks/gpu/cudnn_peer.hpp"
@@ -21,14 +29,50 @@ DeviceWeights upload_weights(const std::shared_ptr<Backend>& backend, const Lstm
   return weights;
 }
 
+struct OwnChoice {
+  LstmAlgorithm algorithm = LstmAlgorithm::automatic;
+  LstmCut cut = {};        // 0: as the cost model says
+  bool any_batch = false;  // the host does not know the batch
+  std::string name() const {
+    std::string name = name_of(algorithm);
+    if (cut.cluster > 0) name += "_c" + std::to_string(cut.cluster) + "_s" + std::to_string(cut.slots);
+    return name + (any_batch ? "_any_batch" : "");
+  }
+  LstmDesc applied_to(LstmDesc desc) const {
+    desc.algorithm = algorithm;
+    desc.cluster = cut.cluster;
+    desc.slots = cut.slots;
+    desc.rows_on_host = !any_batch;
+    return desc;
+  }
+};
+
+nlohmann::ordered_json row_of(const LstmPassChoice& pass) {
+  nlohmann::ordered_json row;
+  row["algorithm"] = name_of(pass.algorithm);
+  if (pass.algorithm == LstmAlgorithm::persistent) {
+    row["hidden"] = pass.hidden;
+    row["cluster"] = pass.cluster;
+    row["slots"] = pass.slots;
+    row["clusters"] = pass.clusters;
+  }
+  if (pass.us > 0) {
+    row["steps"] = pass.steps;
+    row["us_per_step"] = pass.us_per_step;
+    row["us"] = pass.us;
+  }
+  return row;
+}
+
 class RagtimeLstm final : public Work {
  public:
   RagtimeLstm(const std::shared_ptr<Backend>& backend, std::shared_ptr<const LstmSetup> setup,
-              LstmAlgorithm algorithm, bool backward)
-      : setup_(std::move(setup)),
+              const OwnChoice& own, bool backward)
+      : backend_(backend),
+        setup_(std::move(setup)),
         backward_(backward),
         batch_(backend),
-        plan_(backend, describe(*setup_, algorithm, backward)),
+        plan_(backend, own.applied_to(setup_->desc(backward))),
         weights_(upload_weights(backend, *setup_)),
         weight_pointers_(weights_.pointers()),
         x_(backend, setup_->x(), setup_->precision().dtype),
@@ -36,6 +80,7 @@ class RagtimeLstm final : public Work {
         workspace_(backend, plan_.workspace_bytes()),
         reserve_(backend, plan_.reserve_bytes()) {
     const DType dtype = setup_->precision().dtype;
+    if (own.any_batch) batch_.fix(plan_.desc().capacity);
     batch_.load(setup_->layout());
     backend->synchronize();
     forward_args_.batch = batch_.view();
@@ -67,23 +112,34 @@ class RagtimeLstm final : public Work {
   }
   void clear() override {
     y_.clear();
-    if (backward_) d_x_.clear();
+    if (!backward_) return;
+    d_x_.clear();
+    for (const Tensor& gradient : gradients_.arrays) gradient.clear();
   }
-  void verify() override { setup_->verify(y_.host(), backward_ ? d_x_.host() : std::vector<float>()); }
+  void verify() override {
+    setup_->verify(y_.host(), backward_ ? d_x_.host() : std::vector<float>());
+    if (backward_) setup_->verify_gradients(backend_, gradients_);
+  }
   std::size_t bytes() const override {
     const std::size_t weights =
         static_cast<std::size_t>(setup_->weight_count()) * size_of(setup_->precision().dtype);
     return x_.bytes() + y_.bytes() + weights +
            (backward_ ? d_x_.bytes() + d_y_.bytes() + weights + reserve_.bytes() : 0);
   }
-
- private:
-  static LstmDesc describe(const LstmSetup& setup, LstmAlgorithm algorithm, bool training) {
-    LstmDesc desc = setup.desc(training);
-    desc.algorithm = algorithm;
-    return desc;
+  nlohmann::ordered_json about() const override {
+    const LstmChoice choice = plan_.choice();
+    nlohmann::ordered_json about;
+    about["forward_choice"] = row_of(choice.forward);
+    if (backward_) about["backward_choice"] = row_of(choice.backward);
+    if (choice.forward.us > 0) {
+      about["predicted_us"] = choice.forward.us + choice.backward.us;
+      about["predicted_from"] = choice.costs;
+    }
+    return about;
   }
 
+ private:
+  std::shared_ptr<Backend> backend_;
   std::shared_ptr<const LstmSetup> setup_;
   bool backward_;
   DeviceBatch batch_;
@@ -97,6 +153,27 @@ class RagtimeLstm final : public Work {
   LstmForward forward_args_;
   LstmBackward backward_args_;
 };
+
+// Every cut of the persistent algorithm that such a plan can be forced to; none where it has none.
+std::vector<LstmCut> cuts_of(const std::shared_ptr<Backend>& backend, LstmDesc desc) {
+  desc.algorithm = LstmAlgorithm::persistent;
+  try {
+    return LstmPlan(backend, desc).choice().cuts;
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::unsupported) throw;
+    return {};
+  }
+}
+
+std::vector<OwnChoice> own_choices(const std::shared_ptr<Backend>& backend, const LstmDesc& desc,
+                                   bool sweep) {
+  if (backend->device() != DeviceType::cuda) return {{}};
+  std::vector<OwnChoice> choices = {
+      {LstmAlgorithm::stepwise}, {LstmAlgorithm::persistent}, {LstmAlgorithm::persistent, {}, true}};
+  if (sweep)
+    for (const LstmCut& cut : cuts_of(backend, desc)) choices.push_back({LstmAlgorithm::persistent, cut});
+  return choices;
+}
 
 #ifdef RAGTIME_BENCHMARKS_CUDA
 
@@ -218,10 +295,10 @@ bool has_aim(const std::string& workload, const std::string& size) {
   return size != "large";
 }
 
-std::vector<Case> cases(const std::shared_ptr<Backend>& backend) {
+std::vector<Case> cases(const std::shared_ptr<Backend>& backend, bool sweep) {
   const bool cuda = backend->device() == DeviceType::cuda;
   std::vector<std::string> names = workload_names();
-  if (!cuda) names.insert(names.begin(), "tiny");
+  if (!is_gpu(*backend)) names.insert(names.begin(), "tiny");
   std::vector<Case> all;
   for (const std::string& name : names) {
     const Workload drawn = workload(name);
@@ -246,10 +323,12 @@ std::vector<Case> cases(const std::shared_ptr<Backend>& backend) {
             one.make = [=] { return make(lstm_setup(name, size, precision)); };
             all.push_back(one);
           };
-          const LstmAlgorithm own = cuda ? LstmAlgorithm::stepwise : LstmAlgorithm::automatic;
-          add(name_of(own), [=](const std::shared_ptr<const LstmSetup>& setup) -> std::unique_ptr<Work> {
-            return std::make_unique<RagtimeLstm>(backend, setup, own, backward);
-          });
+          const Capacity capacity = capacity_of(RaggedLayout::from_lengths(drawn.lengths));
+          for (const OwnChoice& own :
+               own_choices(backend, lstm_desc(size, precision, capacity, backward), sweep))
+            add(own.name(), [=](const std::shared_ptr<const LstmSetup>& setup) -> std::unique_ptr<Work> {
+              return std::make_unique<RagtimeLstm>(backend, setup, own, backward);
+            });
 #ifdef RAGTIME_BENCHMARKS_CUDA
           if (!cuda) continue;
           std::vector<CudnnChoice> choices = {{"standard", false, false}};

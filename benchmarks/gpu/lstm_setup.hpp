@@ -1,10 +1,13 @@
 #pragma once
 
-// An LSTM over a workload: numbers, what they cost, and what is right on a share of the sequences, by the cpu
-// backend. What a sequence gets depends on no other, so a share of them can be run alone.
+// An LSTM over a workload: numbers, what they cost, and what is right. y and d_x on a share of the sequences,
+// by the cpu backend: what a sequence gets depends on no other, so a share of them can be run alone.
+// Gradients of weights are sums over all sequences: by the cpu backend where that takes seconds, else by
+// stepwise in f32 on the device itself.
 
 #include <algorithm>
 #include <memory>
+#include <numeric>
 #include <vector>
 
 #include "benchmarks/gpu/harness.hpp"
@@ -30,6 +33,23 @@ struct LstmStack {
   }
 };
 
+inline LstmDesc lstm_desc(const ModelSize& size, const Precision& precision, const Capacity& capacity,
+                          bool training) {
+  LstmDesc desc;
+  desc.dtype = precision.dtype;
+  desc.tf32 = precision.tf32;
+  desc.input_size = size.input;
+  desc.hidden_size = size.hidden;
+  desc.num_layers = size.layers;
+  desc.training = training;
+  desc.capacity = capacity;
+  return desc;
+}
+
+inline Capacity capacity_of(const RaggedLayout& layout) {
+  return {layout.sequences(), layout.rows(), 0, layout.steps()};
+}
+
 class LstmSetup {
  public:
   LstmSetup(const Workload& workload, const ModelSize& size, const Precision& precision)
@@ -41,7 +61,7 @@ class LstmSetup {
     x_ = values(rows() * size.input, 100, 1);
     d_y_ = values(rows() * size.hidden, 101, 1);
     choose_share();
-    run_share();
+    expected_ = run_in_f32(make_backend("cpu"), share_, false);
   }
 
   const RaggedLayout& layout() const { return layout_; }
@@ -54,9 +74,25 @@ class LstmSetup {
 
   // In ragged rows; d_x may be empty.
   void verify(const std::vector<float>& y, const std::vector<float>& d_x) const {
-    expect_close(rows_of_share(y, size_.hidden), expected_y_, precision_.tolerance, "y");
+    expect_close(rows_of(share_, y, size_.hidden), expected_.y, precision_.tolerance, "y");
     if (!d_x.empty())
-      expect_close(rows_of_share(d_x, size_.input), expected_d_x_, precision_.tolerance, "d_x");
+      expect_close(rows_of(share_, d_x, size_.input), expected_.d_x, precision_.tolerance, "d_x");
+  }
+  // All that there are, as they are in weights(). backend: what the case runs on.
+  void verify_gradients(const std::shared_ptr<Backend>& backend,
+                        const LstmStack<Tensor, LstmGradients>& gradients) const {
+    if (expected_gradients_.empty()) {
+      std::vector<std::int32_t> all(static_cast<std::size_t>(layout_.sequences()));
+      std::iota(all.begin(), all.end(), 0);
+      constexpr double seconds_of_a_cpu = 5e11;
+      const double flops = 6.0 * static_cast<double>(rows()) * static_cast<double>(weight_count());
+      expected_gradients_ =
+          run_in_f32(flops > seconds_of_a_cpu ? backend : make_backend("cpu"), all, true).gradients;
+    }
+    constexpr const char* names[] = {"weight_ih_l", "weight_hh_l", "bias_ih_l", "bias_hh_l"};
+    for (std::size_t i = 0; i < expected_gradients_.size(); ++i)
+      expect_close(gradients.arrays.at(i).host(), expected_gradients_[i], precision_.tolerance,
+                   std::string("the gradient of ") + names[i % 4] + std::to_string(i / 4));
   }
 
   std::vector<std::int64_t> counts(std::int64_t layer) const {
@@ -68,20 +104,14 @@ class LstmSetup {
     for (const auto& array : weights_.arrays) count += static_cast<std::int64_t>(array.size());
     return count;
   }
-
-  LstmDesc desc(bool training) const {
-    LstmDesc desc;
-    desc.dtype = precision_.dtype;
-    desc.tf32 = precision_.tf32;
-    desc.input_size = size_.input;
-    desc.hidden_size = size_.hidden;
-    desc.num_layers = size_.layers;
-    desc.training = training;
-    desc.capacity = {layout_.sequences(), layout_.rows(), 0, layout_.steps()};
-    return desc;
-  }
+  LstmDesc desc(bool training) const { return lstm_desc(size_, precision_, capacity_of(layout_), training); }
 
  private:
+  struct Results {
+    std::vector<float> y, d_x;
+    std::vector<std::vector<float>> gradients;
+  };
+
   std::vector<float> values(std::int64_t count, std::uint32_t stream, float scale) const {
     return rounded(random_values(count, stream, 2 * scale), precision_.dtype);
   }
@@ -98,55 +128,70 @@ class LstmSetup {
     }
   }
 
-  std::vector<float> rows_of_share(const std::vector<float>& all, std::int64_t width) const {
+  std::vector<float> rows_of(const std::vector<std::int32_t>& sequences, const std::vector<float>& all,
+                             std::int64_t width) const {
     std::vector<float> rows;
-    for (const std::int32_t b : share_)
+    for (const std::int32_t b : sequences)
       rows.insert(rows.end(), all.begin() + layout_.visit_offsets[static_cast<std::size_t>(b)] * width,
                   all.begin() + layout_.visit_offsets[static_cast<std::size_t>(b) + 1] * width);
     return rows;
   }
 
-  void run_share() {
-    const auto backend = make_backend("cpu");
+  Results run_in_f32(const std::shared_ptr<Backend>& backend, const std::vector<std::int32_t>& sequences,
+                     bool with_gradients) const {
     std::vector<std::int32_t> lengths;
-    for (const std::int32_t b : share_) lengths.push_back(layout_.length(b));
+    for (const std::int32_t b : sequences) lengths.push_back(layout_.length(b));
     DeviceBatch batch(backend);
     batch.load(RaggedLayout::from_lengths(lengths));
-    LstmDesc plain = desc(true);
-    plain.dtype = DType::f32;
-    plain.capacity = batch.size();
-    const LstmPlan plan(backend, plain);
+    LstmDesc desc = lstm_desc(size_, precisions().front(), batch.size(), true);
+    if (backend->device() == DeviceType::cuda) desc.algorithm = LstmAlgorithm::stepwise;
+    const LstmPlan plan(backend, desc);
     const Buffer workspace(backend, plan.workspace_bytes()), reserve(backend, plan.reserve_bytes());
-    const std::vector<float> x = rows_of_share(x_, size_.input), d_y = rows_of_share(d_y_, size_.hidden);
-    const auto pointers = weights_.pointers();
-    expected_y_.resize(d_y.size());
-    expected_d_x_.resize(x.size());
+    const Tensor x(backend, rows_of(sequences, x_, size_.input), DType::f32),
+        d_y(backend, rows_of(sequences, d_y_, size_.hidden), DType::f32), y(backend, d_y.count(), DType::f32),
+        d_x(backend, x.count(), DType::f32);
+    LstmStack<Tensor, LstmWeights> weights;
+    LstmStack<Tensor, LstmGradients> gradients;
+    for (const auto& array : weights_.arrays) {
+      weights.arrays.emplace_back(backend, array, DType::f32);
+      if (with_gradients)
+        gradients.arrays.emplace_back(backend, static_cast<std::int64_t>(array.size()), DType::f32);
+    }
+    const auto weight_pointers = weights.pointers();
+    const auto gradient_pointers = gradients.pointers();
     LstmForward forward;
     forward.batch = batch.view();
     forward.x = x.data();
-    forward.weights = pointers.data();
-    forward.y = expected_y_.data();
+    forward.weights = weight_pointers.data();
+    forward.y = y.data();
     forward.workspace = workspace.data();
     forward.reserve = reserve.data();
     plan.forward(forward);
     LstmBackward backward;
     backward.batch = batch.view();
     backward.x = x.data();
-    backward.weights = pointers.data();
-    backward.y = expected_y_.data();
+    backward.weights = weight_pointers.data();
+    backward.y = y.data();
     backward.d_y = d_y.data();
-    backward.d_x = expected_d_x_.data();
+    backward.d_x = d_x.data();
+    backward.gradients = with_gradients ? gradient_pointers.data() : nullptr;
     backward.workspace = workspace.data();
     backward.reserve = reserve.data();
     plan.backward(backward);
+    Results results{y.host(), d_x.host(), {}};
+    for (const Tensor& gradient : gradients.arrays) results.gradients.push_back(gradient.host());
+    return results;
   }
 
   ModelSize size_;
   Precision precision_;
   RaggedLayout layout_;
   LstmStack<std::vector<float>, LstmWeights> weights_;
-  std::vector<float> x_, d_y_, expected_y_, expected_d_x_;
-  std::vector<std::int32_t> share_;
+  std::vector<float> x_, d_y_;
+  std::vector<std::int32_t> share_;  // of the sequences
+  Results expected_;                 // for the share
+  // Of all sequences, when they are first asked for.
+  mutable std::vector<std::vector<float>> expected_gradients_;
 };
 
 inline std::shared_ptr<const LstmSetup> lstm_setup(const std::string& workload_name, const ModelSize& size,
