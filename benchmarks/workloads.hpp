@@ -14,7 +14,7 @@
 //             sequence: about 620
 //
 // crossed with the model's sizes: small (E 128, H 256, L 1), medium (E 256, H 512, L 2), large (E 512, H
-// 1024, L 3); H 768, L 1 for flashrnn and H 256, L 1 for rollout, both with inputs as wide as H.
+// 1024, L 3); H 768 and H 128, L 1 for flashrnn and H 256, L 1 for rollout, all with inputs as wide as H.
 
 #include <algorithm>
 #include <cmath>
@@ -156,7 +156,7 @@ struct ModelSize {
 
 // What the workload is crossed with.
 inline std::vector<ModelSize> sizes_of(const Workload& workload) {
-  if (workload.name == "flashrnn") return {{"h768", 768, 768, 1}};
+  if (workload.name == "flashrnn") return {{"h128", 128, 128, 1}, {"h768", 768, 768, 1}};
   if (workload.name == "rollout") return {{"h256", 256, 256, 1}};
   if (workload.name == "tiny") return {{"tiny", 5, 8, 2}};
   return {{"small", 128, 256, 1}, {"medium", 256, 512, 2}, {"large", 512, 1'024, 3}};

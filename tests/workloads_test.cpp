@@ -56,6 +56,22 @@ TEST(Workloads, RolloutsAreCutAtThreePercentOfTheSteps) {
   EXPECT_LE(rollout.longest(), 128);
 }
 
+TEST(Workloads, SizesAreAsTheTableSays) {
+  const auto sizes = [](const char* name) {
+    std::string names;
+    for (const ModelSize& size : sizes_of(workload(name))) {
+      EXPECT_TRUE(size.name[0] != 'h' ||
+                  (size.name == "h" + std::to_string(size.hidden) && size.input == size.hidden));
+      names += size.name + " ";
+    }
+    return names;
+  };
+  EXPECT_EQ(sizes("flashrnn"), "h128 h768 ");
+  EXPECT_EQ(sizes("rollout"), "h256 ");
+  for (const char* name : {"mimic", "synthea", "claims", "skew", "large"})
+    EXPECT_EQ(sizes(name), "small medium large ");
+}
+
 TEST(Workloads, CodesAreAsTheTableSays) {
   struct Row {
     const char* name;

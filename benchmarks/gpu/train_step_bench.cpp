@@ -1,7 +1,11 @@
 // A whole training step of the model: forward, loss, backward, clipping and AdamW, on one batch of a
 // workload. The peer is the reference model in PyTorch: scripts/gpu_torch.py. Verified by the logits of some
 // patients, which the cpu backend computes from the same parameters.
+//
+// TASK_any_batch: on a batch that is fixed in its places (DeviceBatch::fix) at the size of the workload. Its
+// graph is the step that serves any batch within that; the graph of TASK serves this batch alone.
 
+#include "benchmarks/gpu/device.hpp"
 #include "benchmarks/gpu/harness.hpp"
 #include "benchmarks/gpu/latest.hpp"
 #include "benchmarks/gpu/lstm_setup.hpp"
@@ -15,14 +19,20 @@ namespace {
 
 constexpr std::uint64_t seed = 1;
 
+ModelConfig config_of(const Workload& workload, const ModelSize& size, Task task) {
+  ModelConfig config;
+  config.vocab_size = workload.vocab_size;
+  config.embedding_dim = size.input;
+  config.hidden_dim = size.hidden;
+  config.num_layers = size.layers;
+  config.task = task;
+  config.output_dim = task == Task::next_visit ? workload.vocab_size : 1;
+  return config;
+}
+
 struct Setup {
-  Setup(const Workload& workload, const ModelSize& size, Task task) : batch(coded_batch(workload)) {
-    config.vocab_size = workload.vocab_size;
-    config.embedding_dim = size.input;
-    config.hidden_dim = size.hidden;
-    config.num_layers = size.layers;
-    config.task = task;
-    config.output_dim = task == Task::next_visit ? workload.vocab_size : 1;
+  Setup(const Workload& workload, const ModelSize& size, Task task)
+      : batch(coded_batch(workload)), config(config_of(workload, size, task)) {
     const RaggedLayout& layout = batch.layout;
     for (std::int32_t b = 0; b < layout.sequences(); ++b) {
       labels.push_back(static_cast<float>(b % 2));
@@ -56,7 +66,7 @@ struct Setup {
 class TrainWork final : public Work {
  public:
   TrainWork(const std::shared_ptr<Backend>& backend, std::shared_ptr<const Setup> setup,
-            const Precision& precision)
+            const Precision& precision, bool any_batch)
       : backend_(backend),
         setup_(std::move(setup)),
         precision_(precision),
@@ -65,6 +75,7 @@ class TrainWork final : public Work {
         labels_(backend, setup_->labels, precision.dtype),
         row_weight_(upload(backend, setup_->row_weight)),
         loss_(backend, 2, DType::f32) {
+    if (any_batch) batch_.fix(setup_->batch.size());
     batch_.load(setup_->batch);
     model_.reserve(batch_.size(), true);
     if (setup_->config.task == Task::next_visit)
@@ -116,10 +127,27 @@ class TrainWork final : public Work {
   const void* logits_ = nullptr;
 };
 
+// Those of the LSTM, whose x and d_x are the pooled visits and their gradients, and beside them: the head's
+// products, logits and their gradients, each written and read, and what AdamW reads and writes of each
+// parameter: the value, its gradient, two moments, and the master where storage has 16 bits.
+Costs step_costs(const Workload& workload, const ModelSize& size, Task task, const Precision& precision,
+                 const ModelConfig& config) {
+  Costs costs = lstm_costs(workload, size, precision, true);
+  const double element = static_cast<double>(size_of(precision.dtype));
+  const double rows = task == Task::next_visit ? costs.rows : static_cast<double>(workload.lengths.size());
+  const double hidden = static_cast<double>(size.hidden), outputs = static_cast<double>(config.output_dim);
+  const double parameters = static_cast<double>(parameter_count(config));
+  const bool master = precision.dtype != DType::f32;
+  costs.flops += 3 * 2 * rows * hidden * outputs;
+  costs.bytes += 4 * element * rows * outputs;
+  costs.bytes += parameters * ((master ? 2 : 3) * element + (master ? 6 : 4) * sizeof(float));
+  return costs;
+}
+
 std::vector<Case> cases(const std::shared_ptr<Backend>& backend) {
   const bool cuda = backend->device() == DeviceType::cuda;
   std::vector<std::string> names = workload_names();
-  if (!cuda) names.insert(names.begin(), "tiny");
+  if (!is_gpu(*backend)) names.insert(names.begin(), "tiny");
   std::vector<Case> all;
   for (const std::string& name : names) {
     const Workload drawn = workload(name);
@@ -128,29 +156,30 @@ std::vector<Case> cases(const std::shared_ptr<Backend>& backend) {
       for (const Task task : {Task::binary_classification, Task::next_visit}) {
         // Its logits, rows x vocabulary, would fill the memory of any GPU.
         if (task == Task::next_visit && name == "large") continue;
-        for (const Precision& precision : precisions()) {
-          if (precision.name == "f16" || (!cuda && precision.name != "f32")) continue;
-          Case one;
-          one.workload = name;
-          one.size = size.name;
-          one.type = precision.name;
-          one.algorithm = name_of(task);
-          one.pass = "train_step";
-          one.shape = {{"B", drawn.lengths.size()}, {"N", drawn.rows()}, {"T", drawn.longest()},
-                       {"V", drawn.vocab_size},     {"E", size.input},   {"H", size.hidden},
-                       {"L", size.layers}};
-          one.costs.rows = static_cast<double>(drawn.rows());
-          one.costs.longest = static_cast<double>(drawn.longest());
-          one.quick = size.name != "large";
-          one.make = [=]() -> std::unique_ptr<Work> {
-            return std::make_unique<TrainWork>(
-                backend,
-                latest<Setup>(name + size.name + name_of(task),
-                              [&] { return Setup(workload(name), size, task); }),
-                precision);
-          };
-          all.push_back(one);
-        }
+        for (const Precision& precision : precisions())
+          for (const bool any_batch : {false, true}) {
+            if (precision.name == "f16" || (!cuda && (precision.name != "f32" || any_batch))) continue;
+            Case one;
+            one.workload = name;
+            one.size = size.name;
+            one.type = precision.name;
+            one.algorithm = name_of(task) + std::string(any_batch ? "_any_batch" : "");
+            one.pass = "train_step";
+            one.shape = {{"B", drawn.lengths.size()}, {"N", drawn.rows()}, {"T", drawn.longest()},
+                         {"V", drawn.vocab_size},     {"E", size.input},   {"H", size.hidden},
+                         {"L", size.layers}};
+            one.costs = step_costs(drawn, size, task, precision, config_of(drawn, size, task));
+            one.products = precision.dtype != DType::f32;
+            one.quick = size.name == "small" || (size.name == "medium" && precision.name == "bf16");
+            one.make = [=]() -> std::unique_ptr<Work> {
+              return std::make_unique<TrainWork>(
+                  backend,
+                  latest<Setup>(name + size.name + name_of(task),
+                                [&] { return Setup(workload(name), size, task); }),
+                  precision, any_batch);
+            };
+            all.push_back(one);
+          }
       }
   }
   return all;
