@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
-"""The peers in PyTorch over the named workloads: nn.LSTM packed and padded, and the reference model's training step, eager
-and compiled, on a GPU or the CPU. One line of JSON a case, as the programs of benchmarks/gpu write them.
+"""The peers in PyTorch over the named workloads: nn.LSTM packed and padded, TorchRL's LSTM in Triton over rollouts with
+resets, and the reference model's training step, eager and compiled, on a GPU or the CPU. One line of JSON a case, as the
+programs of benchmarks/gpu write them.
 
     build/bench/benchmarks/gpu/gpu_workloads >workloads.json
     scripts/gpu_torch.py --workloads workloads.json --device cuda --out torch.jsonl [--filter REGEX] [--seconds 0.25]
 
 Names are operation/workload/size/type/algorithm/pass. Sequences are packed and batches padded beforehand, and the lengths
-are on the CPU, as PyTorch wants them. Packed and padded must agree on the real rows before either is timed. Without
+are on the CPU, as PyTorch wants them. Packed and padded must agree on the real rows before either is timed, TorchRL's with
+packed. On a GPU an LSTM is timed a second time as a CUDA graph; why that cannot be captured is then the row. Without
 PyTorch, or without the device, it says so and ends with status 77.
 """
 
@@ -23,6 +25,7 @@ import time
 SKIPPED = 77
 REPETITIONS = 5
 BATCH_SECONDS = 2e-3  # launches between two events: at least so long together
+ROLLOUT_STEPS = 128  # of the workload of that name
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 try:
@@ -81,6 +84,20 @@ class Clock:
                 count += batch
             numbers.append(spent / count * 1e3)
         return numbers
+
+
+def captured(run):
+    """The same work as a CUDA graph."""
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):  # so that what the first runs set up is no part of the graph
+        for _ in range(3):
+            run()
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        run()
+    return graph.replay
 
 
 def set_precision(tf32):
@@ -147,6 +164,54 @@ class Lstm:
             close(one, other, self.share, "a weight's gradient packed and padded")
 
 
+class Rollout:
+    """TorchRL's LSTMModule over rollouts in which a reset begins a new sequence, with the weights of an nn.LSTM."""
+
+    def __init__(self, lengths, size, type_name, device, storage, backend="triton"):
+        from tensordict import TensorDict
+        from torchrl.modules import LSTMModule
+
+        self.packed, self.share = Lstm(lengths, size, storage, device), TYPES[type_name][2]
+        self.module = LSTMModule(
+            lstm=self.packed.lstm, in_keys=["x", "h", "c"], out_keys=["y", ("next", "h"), ("next", "c")],
+            recurrent_backend=backend, default_recurrent_mode=True,
+            recurrent_compute_dtype=torch.float32 if type_name == "tf32" else TYPES[type_name][0])
+        starts = torch.zeros(sum(lengths), dtype=torch.bool)
+        starts[torch.tensor([0, *lengths[:-1]]).cumsum(0)] = True
+        starts = starts.view(-1, ROLLOUT_STEPS, 1)
+        if not starts[:, 0].all():
+            raise AssertionError(f"wrong: the workload is not one of rollouts of {ROLLOUT_STEPS} steps")
+        self.x, self.d_y = (self.in_rollouts(padded) for padded in (self.packed.padded, self.packed.d_padded))
+        state = self.x.new_zeros(*starts.shape[:2], size["layers"], size["hidden"])
+        self.given = TensorDict({"h": state, "c": state.clone(), "is_init": starts.to(device)}, starts.shape[:2])
+
+    def in_rollouts(self, padded):
+        """Sequences stand one behind the other in the rollouts."""
+        rows = torch.cat([sequence[:length] for sequence, length in zip(padded, self.packed.lengths.tolist())])
+        return rows.view(-1, ROLLOUT_STEPS, rows.shape[-1])
+
+    def run(self, x):
+        return self.module(self.given.copy().set("x", x))["y"]
+
+    @torch.no_grad()
+    def forward(self):
+        return self.run(self.x)
+
+    def forward_backward(self):
+        x = self.x.detach().requires_grad_()
+        return torch.autograd.grad(self.run(x), [x, *self.packed.lstm.parameters()], self.d_y)
+
+    def verify(self):
+        def expected(data):
+            return self.in_rollouts(pad_packed_sequence(self.packed.like_packed(data), batch_first=True)[0])
+
+        close(self.forward(), expected(self.packed.packed_forward().data), self.share, "y of rollouts and packed")
+        rollouts, packed = self.forward_backward(), self.packed.packed_forward_backward()
+        close(rollouts[0], expected(packed[0]), self.share, "d_x of rollouts and packed")
+        for one, other in zip(rollouts[1:], packed[1:]):
+            close(one, other, self.share, "a weight's gradient of rollouts and packed")
+
+
 class TrainStep:
     """A training step of the reference model: padded codes and visits, masks, AdamW, clipping."""
 
@@ -207,6 +272,11 @@ class TrainStep:
             raise AssertionError(f"wrong: the loss goes from {losses[0]} to {losses[-1]}")
 
 
+def lstm_shape(workload, size):
+    lengths = workload["lengths"]
+    return {"B": len(lengths), "N": sum(lengths), "T": max(lengths), **{key: size[key] for key in ("input", "hidden", "layers")}}
+
+
 def lstm_cases(name, workload, device):
     for size in workload["sizes"]:
         for type_name in TYPES if device == "cuda" else ["f32"]:
@@ -219,13 +289,28 @@ def lstm_cases(name, workload, device):
                 set_precision(TYPES[type_name][1])
                 return made[0]
 
-            shape = {"B": len(workload["lengths"]), "N": sum(workload["lengths"]), "T": max(workload["lengths"]),
-                     **{key: size[key] for key in ("input", "hidden", "layers")}}
             for step in ("forward", "forward_backward"):
                 for layout in ("packed", "padded"):
-                    yield {"operation": "lstm", "workload": name, "size": size["name"], "shape": shape, "dtype": type_name,
-                           "algorithm": f"torch_{layout}", "pass": step}, \
+                    yield {"operation": "lstm", "workload": name, "size": size["name"], "shape": lstm_shape(workload, size),
+                           "dtype": type_name, "algorithm": f"torch_{layout}", "pass": step}, \
                         lambda lstm=lstm, layout=layout, step=step: getattr(lstm(), f"{layout}_{step}")
+
+
+def rollout_cases(name, workload, device):
+    """TorchRL's. Its Triton kernels multiply in bf16 or, by default, in tf32; they were made for f32 on both sides."""
+    if name != "rollout":
+        return
+    for size in workload["sizes"]:
+        for type_name, storage in (("tf32", "tf32"), ("bf16", "bf16"), ("bf16", "tf32")):
+            def made(step, size=size, type_name=type_name, storage=storage):
+                rollout = Rollout(workload["lengths"], size, type_name, device, storage)
+                rollout.verify()
+                return getattr(rollout, step)
+
+            for step in ("forward", "forward_backward"):
+                yield {"operation": "lstm", "workload": name, "size": size["name"], "shape": lstm_shape(workload, size),
+                       "dtype": type_name, "algorithm": "torch_rl_triton" + ("_f32_storage" if storage != type_name else ""),
+                       "pass": step}, lambda made=made, step=step: made(step)
 
 
 def train_cases(name, workload, device):
@@ -274,7 +359,8 @@ def about(device):
 
 def measure(row, make, clock, seconds):
     try:
-        numbers = clock.milliseconds(make(), seconds)
+        run = make()
+        numbers = clock.milliseconds(captured(run) if row["launch"] == "graph" else run, seconds)
     except AssertionError as problem:
         return {**row, "supported": True, "reason": str(problem)}
     except Exception as problem:  # what PyTorch cannot do, out of memory among it, is a result too
@@ -301,15 +387,18 @@ def main():
         for name, workload in json.loads(options.workloads.read_text()).items():
             if name == "tiny" and not options.filter:
                 continue
-            for cases in (lstm_cases, train_cases):
+            for cases in (lstm_cases, rollout_cases, train_cases):
                 for row, make in cases(name, workload, options.device):
                     case = "/".join(row[key] for key in ("operation", "workload", "size", "dtype", "algorithm", "pass"))
                     if not re.search(options.filter, case):
                         continue
-                    result = measure(row, make, clock, options.seconds)
-                    wrong |= result.get("reason", "").startswith("wrong")
-                    print(case, f"{result['ms']:.4g} ms" if "ms" in result else result["reason"], flush=True)
-                    out.write(json.dumps({**result, "launch": "stream", **facts}) + "\n")
+                    captures = options.device == "cuda" and row["operation"] == "lstm"
+                    for launch in ("stream", "graph") if captures else ("stream",):
+                        result = measure({**row, "launch": launch}, make, clock, options.seconds)
+                        wrong |= result.get("reason", "").startswith("wrong")
+                        print(f"{case}/{launch}", f"{result['ms']:.4g} ms" if "ms" in result else result["reason"], flush=True)
+                        out.write(json.dumps({**result, **facts}) + "\n")
+                        out.flush()
     return 1 if wrong else 0
 
 
