@@ -189,7 +189,10 @@ template <class T>
 RowCount LstmPersistentCuda<T>::count_rows(const RaggedView& batch) const {
   check(batch.host_counts != nullptr || !desc_.rows_on_host, ErrorCode::invalid_argument,
         "batch.host_counts is null: expected a host pointer, the plan has rows_on_host = true");
-  if (batch.host_counts != nullptr) check_batch_fits(batch.host_counts, desc_.capacity);
+  if (batch.host_counts != nullptr) {
+    check_batch_fits(batch.host_counts, desc_.capacity);
+    check_fits(batch.host_counts[3], desc_.capacity.steps, "steps");
+  }
   return {batch.counts + 1, batch.host_counts != nullptr ? batch.host_counts[1] : -1, desc_.capacity.rows,
           batch.status};
 }
