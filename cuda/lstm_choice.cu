@@ -16,8 +16,10 @@ using Options = std::vector<LstmPassChoice>;
 bool holds(const LstmCandidate& candidate, std::int64_t hidden) {
   return candidate.tile.hidden >= hidden;
 }
-bool fits(const LstmCandidate& candidate) {
-  return candidate.resident_clusters > 0;
+// Groups wait for each other's blocks, so those of all directions have to be resident at once; of clusters
+// one may wait for another's end.
+bool fits(const LstmDesc& desc, const LstmCandidate& candidate) {
+  return candidate.resident_clusters >= (candidate.tile.grid ? desc.directions() : 1);
 }
 
 // The smallest Hp for which every pass of the plan has a kernel that fits the device; 0: none.
@@ -25,9 +27,9 @@ int padded_hidden(const LstmDesc& desc, const LstmCandidates& candidates) {
   int smallest = 0;
   for (const LstmCandidate& forward : candidates.forward) {
     const auto serves = [&](const LstmCandidate& backward) {
-      return backward.tile.hidden == forward.tile.hidden && fits(backward);
+      return backward.tile.hidden == forward.tile.hidden && fits(desc, backward);
     };
-    if (!holds(forward, desc.hidden_size) || !fits(forward)) continue;
+    if (!holds(forward, desc.hidden_size) || !fits(desc, forward)) continue;
     if (desc.training && std::none_of(candidates.backward.begin(), candidates.backward.end(), serves))
       continue;
     if (smallest == 0 || forward.tile.hidden < smallest) smallest = forward.tile.hidden;
@@ -58,7 +60,7 @@ Options options_of(const LstmDesc& desc, LstmPass pass, const std::vector<LstmCa
                    int hidden, const LstmCosts& costs) {
   Options options;
   for (const LstmCandidate& candidate : candidates)
-    if (candidate.tile.hidden == hidden && fits(candidate))
+    if (candidate.tile.hidden == hidden && fits(desc, candidate))
       options.push_back(predict_persistent(desc, pass, candidate, costs));
   options.push_back(predict_stepwise(desc, pass, costs));
   // Among equals the one that occupies less of the device.

@@ -15,7 +15,8 @@
 namespace ragtime::cuda {
 inline namespace RAGTIME_ARCH {
 
-// A kernel of the persistent algorithm, on one device. There is one for each (hidden, cluster, slots).
+// A kernel of the persistent algorithm, on one device. There is one for each (hidden, cluster, slots), be it
+// of clusters or of groups.
 struct LstmCandidate {
   LstmTile tile;
   unsigned threads = 0;          // of a block

@@ -31,7 +31,8 @@ double exchange_ns(const LstmCosts& costs, int cluster) {
 }
 
 // Without what device memory takes.
-double modelled_step_ns(const LstmDesc& desc, LstmPass pass, const LstmCandidate& candidate,
+// running: clusters or groups at work at once.
+double modelled_step_ns(const LstmDesc& desc, LstmPass pass, const LstmCandidate& candidate, double running,
                         const LstmCosts& costs) {
   const LstmTile& tile = candidate.tile;
   const bool backward = pass == LstmPass::backward;
@@ -50,8 +51,16 @@ double modelled_step_ns(const LstmDesc& desc, LstmPass pass, const LstmCandidate
 
   const double sent = backward ? sizeof(float) : element;
   const double received = slots * units * sent * (cluster - 1);
-  return costs.step_ns + (backward ? costs.backward_step_ns : 0) + product +
-         exchange_ns(costs, tile.cluster) + received / costs.network_bytes_per_ns;
+  const double before_exchange = costs.step_ns + (backward ? costs.backward_step_ns : 0) + product;
+  double exchange = exchange_ns(costs, tile.cluster) + received / costs.network_bytes_per_ns;
+  if (tile.grid) {
+    // Parts of dh are as many as are received when they are written; of h there is but one writer.
+    const double through_cache = slots * hidden * sent * (backward ? 2 : 1);
+    exchange =
+        costs.group_exchange_ns + std::max(through_cache / costs.group_block_bytes_per_ns,
+                                           running * cluster * through_cache / costs.group_bytes_per_ns);
+  }
+  return before_exchange + exchange;
 }
 
 }  // namespace
@@ -70,6 +79,7 @@ LstmPassChoice predict_persistent(const LstmDesc& desc, LstmPass pass, const Lst
   choice.hidden = tile.hidden;
   choice.cluster = tile.cluster;
   choice.slots = tile.slots;
+  choice.grid = tile.grid;
   choice.clusters = static_cast<int>(clusters);
   choice.threads = static_cast<int>(candidate.threads);
   choice.shared_bytes = candidate.shared_bytes;
@@ -79,13 +89,13 @@ LstmPassChoice predict_persistent(const LstmDesc& desc, LstmPass pass, const Lst
 
   const auto measured = costs.measured_step_ns.find(
       {pass == LstmPass::backward, desc.dtype, tile.hidden, tile.cluster, tile.slots});
-  const double blocks = static_cast<double>(std::min(clusters, resident)) * tile.cluster;
+  const double running = static_cast<double>(std::min(clusters, resident)), blocks = running * tile.cluster;
   const double moved = tile.slots * (tile.hidden / tile.cluster) *
                        lstm_row_bytes(desc.dtype, pass == LstmPass::backward, desc.training);  // by a block
-  const double step_ns =
-      std::max({measured != costs.measured_step_ns.end() ? measured->second
-                                                         : modelled_step_ns(desc, pass, candidate, costs),
-                moved / costs.block_bytes_per_ns, blocks * moved / costs.device_bytes_per_ns});
+  const double step_ns = std::max(
+      {measured != costs.measured_step_ns.end() ? measured->second
+                                                : modelled_step_ns(desc, pass, candidate, running, costs),
+       moved / costs.block_bytes_per_ns, blocks * moved / costs.device_bytes_per_ns});
   choice.us_per_step = step_ns * 1e-3;
   choice.us = static_cast<double>(desc.num_layers) *
               (costs.launch_us + static_cast<double>(choice.steps) * choice.us_per_step);

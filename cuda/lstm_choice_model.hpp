@@ -13,8 +13,9 @@ enum class LstmPass : bool { forward, backward };
 //   clusters of a direction   as many as are resident at once, no more than there are sequences to begin with
 //                             (ceil(B / S)), one at least
 //   steps                     max(T, ceil(N / (clusters of a direction x S)))
-//   step                      wake and cell + product + hop + bytes received / network, or what device memory
-//                             takes for its rows, if that is more; or what was measured
+//   step                      wake and cell + product + hop + bytes received / network (of a group: through
+//                             the second-level cache), or what device memory takes for its rows, if that is
+//                             more; or what was measured
 //   product                   the largest of its chain's latency, its mmas and what they read of shared
 //   memory
 LstmPassChoice predict_persistent(const LstmDesc& desc, LstmPass pass, const LstmCandidate& candidate,

@@ -16,21 +16,35 @@ arch::LaunchConfig launch_of(const char* name, const LstmPersistentKernel<Args>&
   return {.name = name,
           .grid = {static_cast<unsigned>(choice.clusters) * cluster},
           .block = {kernel.threads},
-          .cluster = cluster,
+          .cluster = kernel.tile.grid ? 1 : cluster,
           .shared_bytes = kernel.shared_bytes,
+          .cooperative = kernel.tile.grid,
           .stream = stream.handle};
+}
+
+LstmGroups carve_groups(Carver& carver, std::size_t group_bytes, const LstmPassChoice& choice) {
+  if (group_bytes == 0) return {};
+  LstmGroups groups;
+  groups.published = carver.take<unsigned>(std::int64_t{choice.clusters} * lstm_group_flags);
+  groups.memory = carver.take<unsigned char>(choice.clusters * static_cast<std::int64_t>(group_bytes));
+  groups.count = choice.clusters;
+  return groups;
 }
 
 template <class Args>
 std::vector<LstmCandidate> candidates_of(std::span<const LstmPersistentKernel<Args>> kernels) {
   std::vector<LstmCandidate> candidates;
-  for (const auto& kernel : kernels)
-    candidates.push_back({kernel.tile, kernel.threads, kernel.shared_bytes,
-                          arch::resident_clusters({.grid = {static_cast<unsigned>(kernel.tile.cluster)},
-                                                   .block = {kernel.threads},
-                                                   .cluster = static_cast<unsigned>(kernel.tile.cluster),
-                                                   .shared_bytes = kernel.shared_bytes},
-                                                  kernel.run)});
+  for (const auto& kernel : kernels) {
+    const int cluster = kernel.tile.cluster, of_the_launch = kernel.tile.grid ? 1 : cluster;
+    const int resident = arch::resident_clusters({.grid = {static_cast<unsigned>(cluster)},
+                                                  .block = {kernel.threads},
+                                                  .cluster = static_cast<unsigned>(of_the_launch),
+                                                  .shared_bytes = kernel.shared_bytes,
+                                                  .cooperative = kernel.tile.grid},
+                                                 kernel.run);
+    candidates.push_back(
+        {kernel.tile, kernel.threads, kernel.shared_bytes, resident * of_the_launch / cluster});
+  }
   return candidates;
 }
 
@@ -147,6 +161,7 @@ typename LstmPersistentCuda<T>::ForwardWork LstmPersistentCuda<T>::carve_forward
   const std::int64_t rows = desc_.capacity.rows;
   ForwardWork work;
   carve_common(carver, work);
+  work.groups = carve_groups(carver, forward_.group_bytes, choice_.forward);
   work.x_gates = carver.take<float>(rows * directions_ * 4 * padded_);
   if (!desc_.training && desc_.num_layers > 1) work.layer_y = carver.take<T>(rows * directions_ * hidden_);
   return work;
@@ -159,6 +174,7 @@ typename LstmPersistentCuda<T>::BackwardWork LstmPersistentCuda<T>::carve_backwa
       desc_.num_layers > 1 ? std::max(desc_.input_size, directions_ * hidden_) : desc_.input_size;
   BackwardWork work;
   carve_common(carver, work);
+  work.groups = carve_groups(carver, backward_.group_bytes, choice_.backward);
   work.d_gates = carver.take<T>(rows * all_gates);
   if (!desc_.rows_on_host) work.d_x = carver.take<T>(rows * desc_.input_size);
   if (desc_.num_layers > 1) work.d_layer = carver.take<T>(rows * directions_ * hidden_);
@@ -211,6 +227,7 @@ LstmPrepare<T> LstmPersistentCuda<T>::preparation(const RaggedView& batch, const
   prepare.jobs = work.jobs;
   prepare.count = work.count;
   prepare.taken = work.taken;
+  prepare.groups = work.groups;
   prepare.weight_ih = work.weight_ih;
   prepare.slot = layer * directions_;
   for (std::int64_t d = 0; d < directions_; ++d) {
@@ -270,6 +287,7 @@ void LstmPersistentCuda<T>::forward(const LstmForward& args, Stream stream) cons
 
     LstmPersistentForward<T> walk;
     walk.queue = {work.jobs, work.count, work.taken};
+    walk.groups = work.groups;
     walk.hidden = hidden_;
     walk.rows = desc_.capacity.rows;
     walk.slot = prepare.slot;
@@ -426,6 +444,7 @@ void LstmPersistentCuda<T>::backward(const LstmBackward& args, Stream stream) co
 
     LstmPersistentBackward<T> walk;
     walk.queue = {work.jobs, work.count, work.taken};
+    walk.groups = work.groups;
     walk.hidden = hidden_;
     walk.rows = desc_.capacity.rows;
     walk.slot = prepare.slot;

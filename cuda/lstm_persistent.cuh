@@ -84,19 +84,23 @@ class SlotOwner {
   RAGTIME_DEVICE void announce(SlotStep* steps, [[maybe_unused]] arch::Mbarrier* full) const {
     if (!owns()) return;
     if constexpr (cluster > 1)
-      arch::st_async(
-          steps + slot_,
-          arch::Chunk<16>{{static_cast<std::uint32_t>(next_.row), static_cast<std::uint32_t>(next_.sequence),
-                           static_cast<std::uint32_t>(next_.flags), static_cast<std::uint32_t>(next_.ended)}},
-          full, arch::lane() % cluster);
+      arch::st_async(steps + slot_, chunk_of(next_), full, arch::lane() % cluster);
     else
       steps[slot_] = next_;
+  }
+  // The same where the blocks are a group; `steps`: that step's place in the group's memory, [slots].
+  RAGTIME_DEVICE void announce(arch::Chunk<16>* steps) const {
+    if (owns() && leads()) arch::store(steps + slot_, chunk_of(next_));
   }
 
  private:
   enum class Stage : std::int8_t { idle, asked, loaded, exhausted };
 
   RAGTIME_DEVICE bool owns() const { return slot_ < slots; }
+  RAGTIME_DEVICE static arch::Chunk<16> chunk_of(const SlotStep& step) {
+    return {{static_cast<std::uint32_t>(step.row), static_cast<std::uint32_t>(step.sequence),
+             static_cast<std::uint32_t>(step.flags), static_cast<std::uint32_t>(step.ended)}};
+  }
   RAGTIME_DEVICE SlotStep advance() {
     SlotStep step{SlotStep::none, 0, 0, ended_};
     ended_ = SlotStep::none;

@@ -35,17 +35,19 @@ struct LstmTile {
   int slots = 8;           // S sequences that a cluster runs at once
   int tiles_per_warp = 1;  // of 16 rows, that a warp multiplies
   int register_steps = 0;  // k steps of a tile's weights in registers; the others in shared memory
+  bool grid = false;       // the cluster is a group, its blocks anywhere on the device (lstm_group.cuh)
 };
 
 // The same as a type: nvcc does not take kernels whose template parameters are structures.
-template <int hidden, int cluster, int slots, int tiles_per_warp, int register_steps>
+template <int hidden, int cluster, int slots, int tiles_per_warp, int register_steps, bool grid = false>
 struct LstmTiling {
-  static constexpr LstmTile tile = {hidden, cluster, slots, tiles_per_warp, register_steps};
+  static constexpr LstmTile tile = {hidden, cluster, slots, tiles_per_warp, register_steps, grid};
 };
 
 inline constexpr int lstm_max_directions = 2;
 inline constexpr std::size_t most_shared_bytes =
-    227 * 1024;  // that a block of compute capability 9.0 can have
+    227 * 1024;                              // that a block of compute capability 9.0 can have
+inline constexpr int lstm_group_flags = 32;  // of a group, side by side
 
 // One sequence as the schedule hands it out, longest first. 16 bytes; the first 8 are loaded at once.
 struct alignas(16) LstmJob {
@@ -62,11 +64,19 @@ struct LstmQueue {
   unsigned* taken = nullptr;  // [D] how many beyond the first that each slot begins with; 0 at launch
 };
 
+// Where the blocks of groups meet; null for clusters.
+struct LstmGroups {
+  unsigned* published = nullptr;    // [groups][lstm_group_flags] 0 at launch
+  unsigned char* memory = nullptr;  // [groups][LstmPersistentKernel::group_bytes]
+  int count = 0;
+};
+
 // States are [L*D, B, H] with the sequences in their original order, and this layer's directions start at
 // `slot`, layer * D; B is known to the device alone (queue.count).
 template <class T>
 struct LstmPersistentForward {
   LstmQueue queue;
+  LstmGroups groups;
   std::int64_t hidden = 0;  // H
   std::int64_t rows = 0;    // N, the capacity: between the directions of saved gates and c
   std::int64_t slot = 0;
@@ -91,6 +101,7 @@ struct LstmPersistentForward {
 template <class T>
 struct LstmPersistentBackward {
   LstmQueue queue;
+  LstmGroups groups;
   std::int64_t hidden = 0;
   std::int64_t rows = 0;
   std::int64_t slot = 0;
@@ -115,6 +126,7 @@ struct LstmPersistentKernel {
   void (*run)(Args) = nullptr;
   unsigned threads = 0;
   std::size_t shared_bytes = 0;
+  std::size_t group_bytes = 0;  // of memory, for each group; 0 for clusters
 };
 
 // Every instantiation there is for T, float meaning tf32 products (lstm_persistent_tiles.hpp).

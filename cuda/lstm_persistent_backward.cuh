@@ -15,6 +15,13 @@
 // A step: wait for the parts of dh; a thread per cell (unit and slot) makes dgates from it, to memory and to
 // the block's shared memory; barrier of the block; every warp multiplies 16 units of dh a tile and sends.
 //
+// Where the cluster is a group (LstmTile::grid), parts go through memory (lstm_group.cuh): a block writes 4
+// Hp S bytes and reads as many, 32 KB each at Hp = 1024 and S = 8, through the second-level cache. Collecting
+// dgates would write 8 Hp S / C bytes and read 8 Hp S, so as much together, but 64 KB at S = 8 would have to
+// lie in shared memory, of which the weights take more than half, and each block would have to add up over
+// its warps: K is 4 Hp there. The parts need no place in shared memory; the thread that has the cell reads
+// them where they are, C loads that do not wait for each other.
+//
 // Buffers. Parts and dgates have two each. A part of step t + 1 is sent after the sender has waited for the
 // parts of step t, each of which left its block after that block's barrier of step t - 1, behind which nobody
 // there reads parts of step t - 1 any more: so the buffer that it arrives in is free. A warp may multiply
@@ -32,6 +39,7 @@
 // while the parts travel.
 
 #include "cuda/elements.cuh"
+#include "cuda/lstm_group.cuh"
 #include "cuda/lstm_persistent.cuh"
 
 namespace ragtime::cuda {
@@ -56,6 +64,7 @@ template <class T, class Tiling>
 struct LstmBackwardShape {
   static constexpr LstmTile tile = Tiling::tile;
   static constexpr int hidden = tile.hidden, cluster = tile.cluster, slots = tile.slots;
+  static constexpr bool grid = tile.grid, clustered = cluster > 1 && !grid;
   static constexpr int units = hidden / cluster;  // of a block
   static constexpr int tiles = tile.tiles_per_warp;
   static constexpr int warps = hidden / 16 / tiles;
@@ -75,12 +84,15 @@ struct LstmBackwardShape {
   static constexpr int ahead = 3;
   static constexpr unsigned announced_bytes = slots * sizeof(SlotStep);
   static constexpr unsigned part_bytes = cluster * cells * sizeof(float);
+  // Parts in memory are of the whole group, those in shared memory of one block.
+  static constexpr int receivers = grid ? cluster : 1;
+  static constexpr std::size_t exchanged_bytes = grid ? std::size_t{2} * receivers * part_bytes : 0;
 
   static_assert(hidden % cluster == 0 && units % 8 == 0 && hidden % (16 * tiles) == 0 && slots % 8 == 0);
   static_assert(slots <= 32 && slots <= threads && cells % 32 == 0 && threads <= 1024);
   static_assert(steps % 2 == 0 && register_steps % 2 == 0 && shared_steps >= 0);
 
-  float* parts;              // [2][C][cells]
+  float* parts;              // [2][receivers][C][cells], in shared memory or a group's
   unsigned char* d_gates;    // [2][S][row_bytes], k is unit * 4 + gate
   arch::Chunk<16>* weights;  // [warps][tiles][shared_steps][32]
   LstmCellFactors* factors;  // [cells of a thread][threads] where registers are short
@@ -90,7 +102,7 @@ struct LstmBackwardShape {
   template <class Shared>
   RAGTIME_HOST_DEVICE static constexpr LstmBackwardShape carve(Shared& shared) {
     LstmBackwardShape at{};
-    at.parts = shared.template take<float>(2 * cluster * cells);
+    if constexpr (!grid) at.parts = shared.template take<float>(2 * cluster * cells);
     at.d_gates = shared.template take<unsigned char>(2 * slots * row_bytes);
     if constexpr (shared_steps > 0)
       at.weights = shared.template take<arch::Chunk<16>>(warps * tiles * shared_steps * 32);
@@ -98,6 +110,9 @@ struct LstmBackwardShape {
     at.announced = shared.template take<SlotStep>(LstmScheduleTuning::ring * slots);
     at.full = shared.template take<arch::Mbarrier>(2);
     return at;
+  }
+  RAGTIME_DEVICE float* part(unsigned buffer, unsigned receiver, unsigned sender) const {
+    return parts + ((buffer * receivers + (grid ? receiver : 0)) * cluster + sender) * cells;
   }
 };
 
@@ -168,11 +183,10 @@ RAGTIME_DEVICE void lstm_send_parts(const Shape& at, unsigned now, unsigned next
         RAGTIME_UNROLL
         for (int i = 0; i < 4; ++i) sum[i] = sums[0][m][n][i] + sums[1][m][n][i];
         const int slot_pair = (first + n) * 4 + static_cast<int>(lane & 3);
-        float* const to =
-            at.parts + (next * Shape::cluster + rank) * Shape::cells + (slot_pair * pairs + place) * 4;
+        float* const to = at.part(next, static_cast<unsigned>(owner), rank) + (slot_pair * pairs + place) * 4;
         const arch::Chunk<16> chunk = {
             {arch::bits(sum[0]), arch::bits(sum[2]), arch::bits(sum[1]), arch::bits(sum[3])}};
-        if constexpr (Shape::cluster > 1)
+        if constexpr (Shape::clustered)
           arch::st_async(to, chunk, &at.full[next], static_cast<unsigned>(owner));
         else
           arch::store(to, chunk);
@@ -187,12 +201,12 @@ lstm_persistent_backward(LstmPersistentBackward<T> args) {
   using Shape = LstmBackwardShape<T, Tiling>;
   constexpr int hidden = Shape::hidden, slots = Shape::slots, cluster = Shape::cluster, tiles = Shape::tiles;
   constexpr int own_cells = Shape::own_cells, ring = LstmScheduleTuning::ring;
-  if constexpr (cluster > 1 && !arch::has_clusters) return;
+  if constexpr (Shape::clustered && !arch::has_clusters) return;
 
   arch::SharedMemory shared;
-  const Shape at = Shape::carve(shared);
+  Shape at = Shape::carve(shared);
   const unsigned thread = arch::thread_rank(), lane = arch::lane(), warp = arch::warp();
-  const unsigned rank = cluster > 1 ? arch::cluster_rank() : 0;
+  const unsigned rank = Shape::clustered ? arch::cluster_rank() : arch::block_index().x % cluster;
   const unsigned which = arch::block_index().x / cluster, clusters = arch::grid_extent().x / cluster;
   const unsigned direction = which % args.directions;
   const std::int64_t states = (args.slot + direction) * std::int64_t{*args.queue.count} * args.hidden;
@@ -213,7 +227,7 @@ lstm_persistent_backward(LstmPersistentBackward<T> args) {
 
   const unsigned step_bytes = Shape::announced_bytes + Shape::part_bytes;
   if (thread < slots) at.announced[thread] = {SlotStep::none, 0, 0, SlotStep::none};  // step 0
-  if constexpr (cluster > 1) {
+  if constexpr (Shape::clustered) {
     if (thread == 0) {
       arch::mbarrier_init(&at.full[0], 1);
       arch::mbarrier_init(&at.full[1], 1);
@@ -225,8 +239,13 @@ lstm_persistent_backward(LstmPersistentBackward<T> args) {
   }
   SlotOwner<cluster, slots> owner(args.queue, direction, direction == 1, rank, which / args.directions,
                                   clusters / args.directions);
+  const LstmGroup<Shape> group(args.groups, which, rank);
+  if constexpr (Shape::grid) at.parts = reinterpret_cast<float*>(group.parts());
   const auto announce = [&](unsigned step, unsigned barrier) {
-    owner.announce(&at.announced[step % ring * slots], &at.full[barrier]);
+    if constexpr (Shape::grid)
+      owner.announce(group.announced(step));
+    else
+      owner.announce(&at.announced[step % ring * slots], &at.full[barrier]);
   };
   if (warp == 0) {
     for (unsigned step = 1; step < Shape::ahead; ++step) {
@@ -235,6 +254,7 @@ lstm_persistent_backward(LstmPersistentBackward<T> args) {
     }
     owner.prepare();
   }
+  if constexpr (Shape::grid) group.publish(0);
   const auto doing = [&](unsigned step, int slot) -> const SlotStep& {
     return at.announced[step % ring * slots + slot];
   };
@@ -304,7 +324,9 @@ lstm_persistent_backward(LstmPersistentBackward<T> args) {
 
   for (unsigned step = 0;; ++step) {
     const unsigned now = step & 1, next = now ^ 1;
-    if constexpr (cluster > 1)
+    if constexpr (Shape::grid)
+      group.wait(step, at.announced, [](unsigned) {});
+    else if constexpr (Shape::clustered)
       arch::mbarrier_wait(&at.full[now], step >> 1 & 1);
     else
       arch::block_sync();
@@ -336,8 +358,7 @@ lstm_persistent_backward(LstmPersistentBackward<T> args) {
       arrived[i] = 0;
       if (step == 0 || !has_cell(i)) continue;
       RAGTIME_UNROLL
-      for (int r = 0; r < cluster; ++r)
-        arrived[i] += at.parts[(now * cluster + r) * Shape::cells + thread + i * Shape::threads];
+      for (int r = 0; r < cluster; ++r) arrived[i] += at.part(now, rank, r)[thread + i * Shape::threads];
     }
     RAGTIME_UNROLL
     for (int i = 0; i < own_cells; ++i) {
@@ -368,9 +389,10 @@ lstm_persistent_backward(LstmPersistentBackward<T> args) {
     arch::block_sync();
     if (warp == 0) announce(step + Shape::ahead, next);
     lstm_send_parts<T>(at, now, next, rank, weights);
+    if constexpr (Shape::grid) group.publish(step + 1);
 
     // From here on the parts travel.
-    if (cluster > 1 && thread == 0) arch::mbarrier_arrive_expect_tx(&at.full[now], step_bytes);
+    if (Shape::clustered && thread == 0) arch::mbarrier_arrive_expect_tx(&at.full[now], step_bytes);
     RAGTIME_UNROLL
     for (int i = 0; i < own_cells; ++i)
       if (!Shape::is_tight && has_cell(i)) write_out(i);
@@ -385,7 +407,7 @@ lstm_persistent_backward(LstmPersistentBackward<T> args) {
     const SlotStep& some = doing(step + 1, static_cast<int>(lane % slots));
     is_over = !arch::any(some.row >= 0 || some.ended >= 0);
   }
-  if constexpr (cluster > 1) arch::cluster_sync();
+  if constexpr (Shape::clustered) arch::cluster_sync();
 }
 
 // What a launch of it takes.
@@ -398,7 +420,8 @@ LstmPersistentKernel<LstmPersistentBackward<T>> lstm_backward_kernel() {
     return shared.bytes();
   }();
   static_assert(bytes <= most_shared_bytes);
-  return {Tiling::tile, lstm_persistent_backward<T, Tiling>, Shape::threads, bytes};
+  return {Tiling::tile, lstm_persistent_backward<T, Tiling>, Shape::threads, bytes,
+          Shape::grid ? LstmGroup<Shape>::bytes : 0};
 }
 
 }  // namespace RAGTIME_ARCH

@@ -19,6 +19,11 @@
 // t - 1 read comes after the wait for step t, which was for the parts of all warps of the cluster, and a warp
 // sends its part of h_t after it has read all it wants of h_{t-1}. So idle slots send too (zeros).
 //
+// Where the cluster is a group (LstmTile::grid), a block writes its part of h_t to memory, and brings all of
+// h to its buffer in shared memory as the next step begins. That is 2 Hp S bytes a block and step from the
+// second-level cache, in 16 bits: 16 KB at Hp = 1024 and S = 8, and 2 MB for all blocks of four groups.
+// lstm_group.cuh says how, why two buffers are enough, and why nobody waits for ever.
+//
 // Where a slot's sequence ends, its cells send h_0 of the next one in place of h and take its c_0: the next
 // step need not know. Step 0 runs no sequence and sends the h_0 of the first ones.
 //
@@ -36,6 +41,7 @@
 // while h travels.
 
 #include "cuda/lstm.cuh"
+#include "cuda/lstm_group.cuh"
 #include "cuda/lstm_persistent.cuh"
 
 namespace ragtime::cuda {
@@ -45,6 +51,7 @@ template <class T, class Tiling>
 struct LstmForwardShape {
   static constexpr LstmTile tile = Tiling::tile;
   static constexpr int hidden = tile.hidden, cluster = tile.cluster, slots = tile.slots;
+  static constexpr bool grid = tile.grid, clustered = cluster > 1 && !grid;
   static constexpr int units = hidden / cluster;  // of a block
   static constexpr int tiles = tile.tiles_per_warp;
   static constexpr int warps = units / 4 / tiles;
@@ -59,10 +66,12 @@ struct LstmForwardShape {
   static constexpr int stages = ahead;            // of x gates
   static constexpr unsigned announced_bytes = slots * sizeof(SlotStep);
   static constexpr unsigned h_bytes = slots * hidden * sizeof(T);
+  static constexpr unsigned sent_bytes = slots * units * sizeof(T);       // of h, by a block in a step
+  static constexpr std::size_t exchanged_bytes = grid ? 2 * h_bytes : 0;  // of a group's memory
 
   static_assert(hidden % cluster == 0 && units % (4 * tiles) == 0 && slots % 8 == 0 && slots <= 32);
   static_assert(steps % 2 == 0 && register_steps % 2 == 0 && shared_steps >= 0);
-  static_assert(threads <= 1024);
+  static_assert(threads <= 1024 && (!grid || units * sizeof(T) % 16 == 0));
 
   unsigned char* h;          // [2][S][row_bytes]
   arch::Chunk<8>* x_gates;   // [stages][two slots of a lane][tiles and slot tiles][threads]
@@ -136,9 +145,21 @@ RAGTIME_DEVICE void lstm_recurrent_product(const Shape& at, unsigned now,
   }
 }
 
-// h of 4 units (lanes 8 apart) of a slot, to every block. All lanes of the warp come here.
+// What a block of the group has written of h, [S][units], to its place in this block's.
 template <class T, class Shape>
-RAGTIME_DEVICE void lstm_send_h(const Shape& at, unsigned next, int slot, int unit, T h) {
+RAGTIME_DEVICE void lstm_bring_h(const Shape& at, unsigned now, unsigned from, const unsigned char* sent) {
+  constexpr unsigned row = Shape::units * sizeof(T), chunks = row / 16;  // of a slot
+  unsigned char* const to = at.h + now * Shape::slots * Shape::row_bytes + from * row;
+  RAGTIME_UNROLL
+  for (unsigned i = arch::lane(); i < Shape::slots * chunks; i += arch::warp_size)
+    arch::cp_async<16>(to + i / chunks * Shape::row_bytes + i % chunks * 16, sent + i * 16);
+}
+
+// h of 4 units (lanes 8 apart) of a slot, to every block; `sent`: in a group, where this one's h goes. All
+// lanes of the warp come here.
+template <class T, class Shape>
+RAGTIME_DEVICE void lstm_send_h(const Shape& at, unsigned next, int slot, int unit, T h,
+                                [[maybe_unused]] unsigned char* sent) {
   constexpr int cluster = Shape::cluster;
   const int u = unit & 3;
   constexpr int bytes = 4 * static_cast<int>(sizeof(T));
@@ -158,7 +179,9 @@ RAGTIME_DEVICE void lstm_send_h(const Shape& at, unsigned next, int slot, int un
     chunk = u & 2 ? arch::Chunk<bytes>{{other, two}} : arch::Chunk<bytes>{{two, other}};
   }
   unsigned char* const to = at.h + (next * Shape::slots + slot) * Shape::row_bytes + (unit & ~3) * sizeof(T);
-  if constexpr (cluster == 1) {
+  if constexpr (Shape::grid) {
+    if (u == 0) arch::store(sent + (slot * Shape::units + unit % Shape::units) * sizeof(T), chunk);
+  } else if constexpr (cluster == 1) {
     if (u == 0) arch::store(to, chunk);
   } else {
     // The four lanes that hold a chunk share the receivers.
@@ -175,12 +198,12 @@ lstm_persistent_forward(LstmPersistentForward<T> args) {
   using Shape = LstmForwardShape<T, Tiling>;
   constexpr int hidden = Shape::hidden, slots = Shape::slots, cluster = Shape::cluster, tiles = Shape::tiles;
   constexpr int slot_tiles = Shape::slot_tiles, ring = LstmScheduleTuning::ring;
-  if constexpr (cluster > 1 && !arch::has_clusters) return;
+  if constexpr (Shape::clustered && !arch::has_clusters) return;
 
   arch::SharedMemory shared;
   const Shape at = Shape::carve(shared);
   const unsigned thread = arch::thread_rank(), lane = arch::lane(), warp = arch::warp();
-  const unsigned rank = cluster > 1 ? arch::cluster_rank() : 0;
+  const unsigned rank = Shape::clustered ? arch::cluster_rank() : arch::block_index().x % cluster;
   const unsigned which = arch::block_index().x / cluster, clusters = arch::grid_extent().x / cluster;
   const unsigned direction = which % args.directions;
   const auto side = direction == 0 ? args.side[0] : args.side[1];
@@ -209,7 +232,7 @@ lstm_persistent_forward(LstmPersistentForward<T> args) {
 
   const unsigned step_bytes = Shape::announced_bytes + Shape::h_bytes;
   if (thread < slots) at.announced[thread] = {SlotStep::none, 0, 0, SlotStep::none};  // step 0
-  if constexpr (cluster > 1) {
+  if constexpr (Shape::clustered) {
     if (thread == 0) {
       arch::mbarrier_init(&at.full[0], 1);
       arch::mbarrier_init(&at.full[1], 1);
@@ -221,8 +244,15 @@ lstm_persistent_forward(LstmPersistentForward<T> args) {
   }
   SlotOwner<cluster, slots> owner(args.queue, direction, direction == 0, rank, which / args.directions,
                                   clusters / args.directions);
+  const LstmGroup<Shape> group(args.groups, which, rank);
+  const auto sent_at = [&](unsigned buffer, unsigned from) {
+    return group.parts() + (buffer * cluster + from) * Shape::sent_bytes;
+  };
   const auto announce = [&](unsigned step, unsigned barrier) {
-    owner.announce(&at.announced[step % ring * slots], &at.full[barrier]);
+    if constexpr (Shape::grid)
+      owner.announce(group.announced(step));
+    else
+      owner.announce(&at.announced[step % ring * slots], &at.full[barrier]);
   };
   if (warp == 0) {
     for (unsigned step = 1; step < Shape::ahead; ++step) {
@@ -231,6 +261,7 @@ lstm_persistent_forward(LstmPersistentForward<T> args) {
     }
     owner.prepare();
   }
+  if constexpr (Shape::grid) group.publish(0);
 
   const auto doing = [&](unsigned step, int slot) -> const SlotStep& {
     return at.announced[step % ring * slots + slot];
@@ -292,7 +323,11 @@ lstm_persistent_forward(LstmPersistentForward<T> args) {
 
   for (unsigned step = 0;; ++step) {
     const unsigned now = step & 1, next = now ^ 1;
-    if constexpr (cluster > 1)
+    if constexpr (Shape::grid)
+      group.wait(step, at.announced, [&](unsigned from) {
+        if (step > 0) lstm_bring_h<T>(at, now, from, sent_at(now, from));
+      });
+    else if constexpr (Shape::clustered)
       arch::mbarrier_wait(&at.full[now], step >> 1 & 1);
     else
       arch::block_sync();
@@ -330,11 +365,13 @@ lstm_persistent_forward(LstmPersistentForward<T> args) {
     RAGTIME_UNROLL
     for (int n = 0; n < slot_tiles; ++n) {
       RAGTIME_UNROLL
-      for (int m = 0; m < tiles; ++m) lstm_send_h<T, Shape>(at, next, slot_of(n), unit_of(m), h_next[m][n]);
+      for (int m = 0; m < tiles; ++m)
+        lstm_send_h<T, Shape>(at, next, slot_of(n), unit_of(m), h_next[m][n], sent_at(next, rank));
     }
+    if constexpr (Shape::grid) group.publish(step + 1);
 
     // From here on h travels.
-    if (cluster > 1 && thread == 0) arch::mbarrier_arrive_expect_tx(&at.full[now], step_bytes);
+    if (Shape::clustered && thread == 0) arch::mbarrier_arrive_expect_tx(&at.full[now], step_bytes);
     RAGTIME_UNROLL
     for (int n = 0; n < slot_tiles; ++n) {
       const bool runs = here[n].row >= 0, ends = !runs || (here[n].flags & SlotStep::last) != 0;
@@ -387,7 +424,7 @@ lstm_persistent_forward(LstmPersistentForward<T> args) {
     }
     is_over = !arch::any(runs_on);  // a warp's lanes have every slot
   }
-  if constexpr (cluster > 1) arch::cluster_sync();
+  if constexpr (Shape::clustered) arch::cluster_sync();
 }
 
 // What a launch of it takes.
@@ -400,7 +437,8 @@ LstmPersistentKernel<LstmPersistentForward<T>> lstm_forward_kernel() {
     return shared.bytes();
   }();
   static_assert(bytes <= most_shared_bytes);
-  return {Tiling::tile, lstm_persistent_forward<T, Tiling>, Shape::threads, bytes};
+  return {Tiling::tile, lstm_persistent_forward<T, Tiling>, Shape::threads, bytes,
+          Shape::grid ? LstmGroup<Shape>::bytes : 0};
 }
 
 }  // namespace RAGTIME_ARCH

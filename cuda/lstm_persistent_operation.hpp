@@ -50,7 +50,8 @@ class LstmPersistentCuda final : public LstmOperation {
   struct Common {
     LstmJob* jobs = nullptr;  // [B]
     std::int32_t* count = nullptr;
-    unsigned* taken = nullptr;                     // [D]
+    unsigned* taken = nullptr;  // [D]
+    LstmGroups groups;
     arch::Chunk<16>* packed[max_directions] = {};  // W_hh or its transpose
     float* bias[max_directions] = {};              // [Hp, 4]
     T* weight_ih = nullptr;                        // [D*Hp*4, in]

@@ -49,8 +49,9 @@ struct LstmPrepare {
   bool transposed;  // pack W_hh^T, for the walk back
   LstmJob* jobs;    // [B]
   std::int32_t* count;
-  unsigned* taken;  // [D]
-  T* weight_ih;     // [D * Hp * 4, in]
+  unsigned* taken;    // [D]
+  LstmGroups groups;  // whose flags are set to 0
+  T* weight_ih;       // [D * Hp * 4, in]
   // Memory of the library's own, all `most_rows` rows of which a product will read: zeros behind the rows in
   // use. Null: nothing to do.
   T* tail[2];  // [N, tail_width]
@@ -106,6 +107,8 @@ lstm_prepare(LstmPrepare<T> args) {
     args.taken[d] = 0;
     if (d == 0) *args.count = static_cast<std::int32_t>(sequences);
   });
+  for_each_thread(args.groups.count * lstm_group_flags,
+                  [&](std::int64_t i) { args.groups.published[i] = 0; });
   for (int i = 0; i < 2; ++i) {
     if (args.tail[i] == nullptr || !fits) continue;
     const std::int64_t used = rows * args.tail_width[i];

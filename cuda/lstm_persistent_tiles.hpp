@@ -1,7 +1,7 @@
 #pragma once
 
 // Every instantiation of the persistent LSTM, and nowhere else. A line is
-//   X(hidden, cluster, slots, tiles of a warp, k steps in registers)
+//   X(hidden, cluster, slots, tiles of a warp, k steps in registers[, true where the cluster is a group])
 // (LstmTile); the number of k steps there are is hidden * size / 32 forward and hidden / cluster * 4 * size /
 // 32 backward, with size 2 bytes, or 4 for tf32. Chosen so that ptxas spills nothing for sm_90
 // (docs/persistent-lstm.md has its table), 65,536 registers and 227 KB of shared memory a block.
@@ -18,7 +18,10 @@
   X(64, 1, 16, 2, 4)                     \
   X(64, 4, 16, 2, 2)                     \
   X(64, 8, 8, 1, 4)                      \
-  X(128, 16, 8, 1, 8)
+  X(128, 16, 8, 1, 8)                    \
+  X(32, 2, 16, 1, 2, true)               \
+  X(64, 2, 8, 2, 2, true)                \
+  X(64, 4, 8, 1, 0, true)
 #define RAGTIME_LSTM_BACKWARD_SMALL_16(X) \
   X(32, 1, 8, 1, 8)                       \
   X(32, 2, 8, 1, 4)                       \
@@ -27,7 +30,10 @@
   X(64, 1, 8, 1, 16)                      \
   X(64, 4, 16, 2, 2)                      \
   X(64, 8, 8, 1, 2)                       \
-  X(128, 16, 8, 1, 2)
+  X(128, 16, 8, 1, 2)                     \
+  X(32, 2, 16, 1, 4, true)                \
+  X(64, 2, 8, 2, 4, true)                 \
+  X(64, 4, 8, 1, 2, true)
 #define RAGTIME_LSTM_FORWARD_SMALL_32(X) \
   X(32, 1, 8, 1, 4)                      \
   X(32, 2, 16, 1, 2)                     \
@@ -58,7 +64,9 @@
   X(512, 16, 16, 1, 32)                  \
   X(512, 16, 32, 1, 32)                  \
   X(640, 16, 8, 1, 26)                   \
-  X(768, 16, 8, 1, 24)
+  X(768, 16, 8, 1, 24)                   \
+  X(1024, 32, 8, 1, 40, true)            \
+  X(1024, 32, 16, 1, 36, true)
 #define RAGTIME_LSTM_BACKWARD_LARGE_16(X) \
   X(128, 1, 8, 1, 16)                     \
   X(128, 2, 8, 1, 16)                     \
@@ -78,7 +86,9 @@
   X(512, 16, 8, 4, 8)                     \
   X(512, 16, 16, 4, 6)                    \
   X(640, 16, 8, 4, 4)                     \
-  X(768, 16, 8, 6, 6)
+  X(768, 16, 8, 6, 6)                     \
+  X(1024, 32, 8, 8, 4, true)              \
+  X(1024, 32, 16, 8, 4, true)
 #define RAGTIME_LSTM_FORWARD_LARGE_32(X) \
   X(64, 1, 8, 2, 8)                      \
   X(128, 4, 8, 1, 16)                    \

@@ -61,6 +61,12 @@ struct LstmCosts {
   double stepwise_flops_per_ns = 200000;  // of a step's products (guess: 20 % of the data sheet)
   double stepwise_weight_bytes_per_ns = 4000;  // rereading the recurrent weights, from L2 (guess)
 
+  // Persistent, where the cluster is a group that exchanges through memory.
+  double group_exchange_ns = 2000;  // in place of exchange_ns: stores, a flag, its poll and loads, each to
+                                    // the second-level cache and back (guess)
+  double group_block_bytes_per_ns = 90;  // between a block and that cache (guess: 52 of 64 bytes a cycle)
+  double group_bytes_per_ns = 5000;      // between all blocks and that cache (guess)
+
   // What steps of kernels were measured to take, in ns, with as many clusters at work as fit. It stands for
   // the sum of the above; what device memory takes still counts where that is more.
   std::map<LstmKernelKey, double> measured_step_ns;

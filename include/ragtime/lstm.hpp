@@ -125,6 +125,9 @@ struct LstmPassChoice {
   double us_per_step = 0;  // microseconds
   std::int64_t steps = 0;  // of one layer, one after the other
   double us = 0;           // microseconds, of all layers
+  // The blocks of a cluster are a group anywhere on the device, and exchange through memory; it needs no
+  // clusters of the device, and holds more units than one of those.
+  bool grid = false;
 };
 
 // What a description can ask for by LstmDesc::cluster and slots.

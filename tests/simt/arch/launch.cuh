@@ -14,9 +14,11 @@ LaunchResult launch(const LaunchConfig& config, void (*kernel)(Parameters...), A
   return simt::run(config, [&] { kernel(static_cast<Parameters>(arguments)...); });
 }
 
-// Few, so that clusters take more than one sequence a slot, and launches stay small.
+// Few, so that clusters take more than one sequence a slot, and launches stay small. Blocks of a cooperative
+// launch share the work of a sequence, so there is room for more of them.
 template <class... Parameters>
 int resident_clusters(const LaunchConfig& config, void (*)(Parameters...)) {
+  if (config.cooperative) return 8 / static_cast<int>(config.cluster);
   return config.cluster <= 2 ? 3 : config.cluster <= 4 ? 2 : 1;
 }
 
