@@ -36,6 +36,27 @@ def read_rows(file):
     return rows
 
 
+def is_own(row):
+    """Ragtime's as its users get it: no peer, and no cut of the persistent LSTM that a sweep forced."""
+    return not row["algorithm"].startswith(("cudnn_", "torch_")) and not forced_cut(row)
+
+
+def forced_cut(row):
+    """(cluster, slots) of a cut that a sweep forced, else None."""
+    found = re.fullmatch(r"persistent_c(\d+)_s(\d+)", row["algorithm"])
+    return found and (int(found[1]), int(found[2]))
+
+
+def quickest(rows, chosen):
+    """(workload, size) -> the quickest row that is chosen and has a time."""
+    best = {}
+    for row in rows:
+        group = row["workload"], row["size"]
+        if "ms" in row and chosen(row) and (group not in best or row["ms"] < best[group]["ms"]):
+            best[group] = row
+    return best
+
+
 def by_case(rows, algorithm):
     """case -> row, of one algorithm (then no part of the case) or of all."""
     cases = {}

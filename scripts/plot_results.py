@@ -7,7 +7,8 @@
     train-speed-TASK.svg   the training step, likewise
     floor-TYPE.svg         the share of the floor (the time that measured ceilings leave) by workload and size
 
-Of each algorithm the quicker of stream and graph counts, ragtime's and the peers' alike. What was not measured is not drawn,
+Of each algorithm the quicker of stream and graph counts, ragtime's and the peers' alike, and of ragtime's algorithms the
+quickest; cuts that a sweep forced do not. What was not measured is not drawn,
 and a picture without anything in it is not written. A card has its own background and follows the viewer's preference for
 dark or light.
 """
@@ -18,7 +19,7 @@ import pathlib
 import sys
 from xml.sax.saxutils import escape
 
-from compare_results import read_rows
+from compare_results import is_own, quickest, read_rows
 
 LIGHT = {"card": "#ffffff", "edge": "#d0d7de", "text": "#1f2328", "note": "#59636e", "grid": "#d8dee4", "one": "#59636e",
          "s0": "#0969da", "s1": "#bc4c00", "s2": "#1a7f37", "s3": "#8250df"}
@@ -117,16 +118,6 @@ def draw(title, note, series, groups, ratio):
         *grid, *bars, *shapes, "</svg>", ""])
 
 
-def quickest(rows, chosen):
-    """(workload, size) -> the quickest row that is chosen and has a time."""
-    best = {}
-    for row in rows:
-        group = row["workload"], row["size"]
-        if "ms" in row and chosen(row) and (group not in best or row["ms"] < best[group]["ms"]):
-            best[group] = row
-    return best
-
-
 def speeds(rows, own, peers):
     """own: of a row. peers: name -> of a row. Names of those that have bars, and the groups."""
     mine, groups = quickest(rows, own), {}
@@ -143,7 +134,7 @@ def lstm_speed(rows, dtype):
     def algorithm(test):
         return lambda row: test(row["algorithm"])
 
-    return speeds(rows, algorithm(lambda name: not name.startswith(("cudnn_", "torch_"))), {
+    return speeds(rows, is_own, {
         "cuDNN packed (STANDARD)": algorithm(lambda name: name == "cudnn_standard_packed"),
         "cuDNN's best padded": algorithm(lambda name: name.startswith("cudnn_") and "_padded" in name),
         "PyTorch packed": algorithm(lambda name: name == "torch_packed"),
@@ -151,19 +142,19 @@ def lstm_speed(rows, dtype):
 
 
 def train_speed(rows, task):
-    rows = [row for row in rows if row["operation"] == "train_step" and row["algorithm"].endswith(task)]
+    rows = [row for row in rows if row["operation"] == "train_step"]
 
     def torch(kind, dtype):
         return lambda row: row["algorithm"] == f"torch_{kind}_{task}" and row["dtype"] == dtype
 
     # The peers' types beside the same of ours: bf16 against bf16.
-    return speeds([row for row in rows if row["dtype"] == "bf16"], lambda row: row["algorithm"] == task,
+    return speeds([row for row in rows if row["dtype"] == "bf16"], lambda row: row["algorithm"] in (task, f"{task}_any_batch"),
                   {"PyTorch eager": torch("eager", "bf16"), "PyTorch compiled": torch("compile", "bf16")})
 
 
 def floors(rows, dtype):
     """Forward and backward of the LSTM, and the operations that move bytes."""
-    rows = [row for row in rows if row["dtype"] == dtype and not row["algorithm"].startswith(("cudnn_", "torch_"))]
+    rows = [row for row in rows if row["dtype"] == dtype and is_own(row)]
     groups = {}
     for name, operation, passes in (("LSTM", "lstm", ("forward_backward",)), ("pooling", "segment_pool", ("forward",))):
         chosen = [row for row in rows if row["operation"] == operation and row["pass"] in passes and "share_of_floor" in row
