@@ -39,8 +39,8 @@ struct Parameters {
     return all;
   }
 
-  void expect(const GoldenCase& golden) const {
-    for (std::size_t i = 0; i < arrays.size(); ++i) golden.expect(arrays[i], names[i]);
+  void expect(const GoldenCase& golden, double share) const {
+    for (std::size_t i = 0; i < arrays.size(); ++i) golden.expect(arrays[i], names[i], share);
   }
 
   std::vector<std::string> names;
@@ -76,10 +76,13 @@ std::vector<T> last_layer(const std::vector<T>& states, const LstmDesc& desc, st
 }
 
 template <class T>
-void check_lstm(const std::shared_ptr<Backend>& backend, const GoldenCase& golden) {
+void check_lstm(const std::shared_ptr<Backend>& backend, const GoldenCase& golden,
+                LstmAlgorithm algorithm = LstmAlgorithm::automatic, double share = tolerance<T>) {
   DeviceBatch batch(backend);
   batch.load(layout_of(golden.about<std::vector<std::int32_t>>("lengths")));
-  const LstmDesc desc = description<T>(golden, batch.size());
+  LstmDesc desc = description<T>(golden, batch.size());
+  desc.algorithm = algorithm;
+  desc.tf32 = algorithm == LstmAlgorithm::persistent;
   const LstmPlan plan(backend, desc);
   const std::int64_t sequences = batch.size().sequences;
 
@@ -108,17 +111,17 @@ void check_lstm(const std::shared_ptr<Backend>& backend, const GoldenCase& golde
   forward.workspace = workspace.data();
   forward.reserve = reserve.data();
   plan.forward(forward);
-  golden.expect(y, "y");
-  golden.expect(h_n, "h_n");
-  golden.expect(c_n, "c_n");
-  golden.expect(c_seq, "c_seq");
+  golden.expect(y, "y", share);
+  golden.expect(h_n, "h_n", share);
+  golden.expect(c_n, "c_n", share);
+  golden.expect(c_seq, "c_seq", share);
   const auto expected_final = last_layer(golden.values<double>("h_n"), desc, sequences);
-  EXPECT_TRUE(close(final_state.host(), expected_final, tolerance<T>, desc.output_size()));
+  EXPECT_TRUE(close(final_state.host(), expected_final, share, desc.output_size()));
 
   const auto gathered = DeviceArray<T>::poisoned(backend, static_cast<std::int64_t>(expected_final.size()));
   FinalStatePlan(backend, {desc.dtype, desc.output_size(), desc.bidirectional, batch.size()})
       .forward(batch.view(), y.data(), gathered.data());
-  EXPECT_TRUE(close(gathered.host(), expected_final, tolerance<T>, desc.output_size()));
+  EXPECT_TRUE(close(gathered.host(), expected_final, share, desc.output_size()));
 
   // The gradient of the last states comes in once as that of h_n alone, once with the last layer's share
   // given as that of final_state.
@@ -152,10 +155,10 @@ void check_lstm(const std::shared_ptr<Backend>& backend, const GoldenCase& golde
     backward.workspace = workspace.data();
     backward.reserve = reserve.data();
     plan.backward(backward);
-    golden.expect(d_x, "d_x");
-    golden.expect(d_h0, "d_h0");
-    golden.expect(d_c0, "d_c0");
-    d_parameters.expect(golden);
+    golden.expect(d_x, "d_x", share);
+    golden.expect(d_h0, "d_h0", share);
+    golden.expect(d_c0, "d_c0", share);
+    d_parameters.expect(golden, share);
   }
 }
 
@@ -207,7 +210,7 @@ void check_step(const std::shared_ptr<Backend>& backend, const GoldenCase& golde
   golden.expect(d_x, "d_x");
   golden.expect(d_h, "d_h");
   golden.expect(d_c, "d_c");
-  d_parameters.expect(golden);
+  d_parameters.expect(golden, tolerance<T>);
 }
 
 TEST_P(GoldenLstm, Double) {
@@ -216,6 +219,14 @@ TEST_P(GoldenLstm, Double) {
 }
 TEST_P(GoldenLstm, Float) {
   for_each_golden("lstm", [&](const GoldenCase& golden) { check_lstm<float>(backend, golden); });
+}
+// In tf32, which may be off by 2^-11 for each of two factors, and twice that in gradients.
+TEST_P(GoldenLstm, Persistent) {
+  if (backend->device() == DeviceType::cpu) GTEST_SKIP() << "the cpu backend has an algorithm of its own";
+  for_each_golden("lstm", [&](const GoldenCase& golden) {
+    if (golden.about<std::int64_t>("proj_size") == 0)
+      check_lstm<float>(backend, golden, LstmAlgorithm::persistent, 0x1p-8);
+  });
 }
 TEST_P(GoldenLstm, StepDouble) {
   RAGTIME_NEEDS_DOUBLE();

@@ -4,7 +4,7 @@
 
 #include <gtest/gtest.h>
 
-#include "tests/lstm_run.hpp"
+#include "tests/lstm_algorithms.hpp"
 
 namespace ragtime::test {
 namespace {
@@ -107,17 +107,20 @@ class LstmGradient : public OnBackend {
   template <class T>
   void expect_as_double(const LstmProblem& problem, const LstmLoss& loss, const LstmOutputs<double>& exact) {
     if (!computes_in<T>()) return;
-    for (const bool save_gates : {true, false}) {
-      SCOPED_TRACE(name_of(dtype_of<T>) + std::string(save_gates ? "" : ", gates computed again"));
-      LstmOptions options;
-      options.save_gates = save_gates;
-      const auto rounded = run_lstm<T>(backend, problem, &loss, options);
-      EXPECT_TRUE(close(rounded.d_x, exact.d_x, gradient_tolerance<T>));
-      EXPECT_TRUE(close(rounded.d_h0, exact.d_h0, gradient_tolerance<T>));
-      EXPECT_TRUE(close(rounded.d_c0, exact.d_c0, gradient_tolerance<T>));
-      for (std::size_t i = 0; i < exact.gradients.size(); ++i)
-        EXPECT_TRUE(close(rounded.gradients[i], exact.gradients[i], gradient_tolerance<T>)) << "weight " << i;
-    }
+    for (const LstmAlgorithm algorithm : lstm_algorithms<T>(backend, problem))
+      for (const bool save_gates : {true, false}) {
+        SCOPED_TRACE(testing::Message() << name_of(dtype_of<T>) << ", " << name_of(algorithm)
+                                        << (save_gates ? "" : ", gates computed again"));
+        LstmOptions options = by(algorithm);
+        options.save_gates = save_gates;
+        const auto rounded = run_lstm<T>(backend, problem, &loss, options);
+        EXPECT_TRUE(close(rounded.d_x, exact.d_x, gradient_tolerance<T>));
+        EXPECT_TRUE(close(rounded.d_h0, exact.d_h0, gradient_tolerance<T>));
+        EXPECT_TRUE(close(rounded.d_c0, exact.d_c0, gradient_tolerance<T>));
+        for (std::size_t i = 0; i < exact.gradients.size(); ++i)
+          EXPECT_TRUE(close(rounded.gradients[i], exact.gradients[i], gradient_tolerance<T>))
+              << "weight " << i;
+      }
   }
 
   template <class T>

@@ -6,6 +6,7 @@
 #include <numeric>
 #include <thread>
 
+#include "tests/lstm_algorithms.hpp"
 #include "tests/lstm_selection.hpp"
 
 namespace ragtime::test {
@@ -91,26 +92,7 @@ TEST_P(LstmInvariance, NaNInNeighboursStaysThere) {
   // NaN through and through for the struck, the old values for the spared.
   LstmProblem half = problem;
   LstmLoss half_loss = loss;
-  const auto strike_rows = [&](Values& values, std::int64_t width) {
-    const auto offsets = layout_of(problem.lengths).visit_offsets;
-    for (const std::size_t b : struck)
-      std::fill(values.begin() + offsets[b] * width, values.begin() + offsets[b + 1] * width, nan<double>);
-  };
-  const auto strike_states = [&](Values& values, std::int64_t slots, std::int64_t width) {
-    for (std::int64_t slot = 0; slot < slots; ++slot)
-      for (const std::size_t b : struck)
-        std::fill_n(values.begin() + (slot * problem.sequences() + static_cast<std::int64_t>(b)) * width,
-                    width, nan<double>);
-  };
-  const std::int64_t slots = problem.layers * problem.directions;
-  const std::int64_t width = problem.directions * problem.width();
-  strike_rows(half.x, problem.input);
-  strike_states(half.h0, slots, problem.width());
-  strike_states(half.c0, slots, problem.hidden);
-  strike_rows(half_loss.d_y, width);
-  strike_states(half_loss.d_h_n, slots, problem.width());
-  strike_states(half_loss.d_c_n, slots, problem.hidden);
-  strike_states(half_loss.d_final_state, 1, width);
+  strike(half, half_loss, struck, nan<double>);
   const auto poisoned = run_lstm<float>(backend, half, &half_loss);
   expect_same_bits(select(problem, poisoned, spared), select(problem, clean, spared));
   EXPECT_TRUE(std::isnan(select(problem, poisoned, struck).y[0]));
@@ -166,33 +148,38 @@ TEST_P(LstmInvariance, ArraysNeedNoMoreThanTheirElementsAlignment) {
       const LstmProblem problem =
           lstm_problem({.input = 4, .hidden = 8, .directions = 2, .projection = projection}, {3, 0, 5});
       const LstmLoss loss = lstm_loss(problem);
-      const auto expected = run_lstm<T>(backend, problem, &loss);
-      LstmRun<T> run(backend, problem, loss);
-      const auto shifted = [&](const Values& values) {
-        std::vector<T> all = cast<T>(values);
-        all.insert(all.begin(), T(0));
-        return DeviceArray<T>(backend, all);
-      };
-      const auto x = shifted(problem.x), c0 = shifted(problem.c0), d_y = shifted(loss.d_y);
-      const auto y = shifted(Values(expected.y.size())), c_seq = shifted(Values(expected.c_seq.size()));
-      run.forward.x = run.backward.x = x.data() + 1;
-      run.forward.c0 = run.backward.c0 = c0.data() + 1;
-      run.forward.y = y.data() + 1;
-      run.forward.c_seq = c_seq.data() + 1;
-      run.backward.y = y.data() + 1;
-      run.backward.d_y = d_y.data() + 1;
-      run.plan.forward(run.forward);
-      run.plan.backward(run.backward);
-      auto actual = run.outputs();
-      const auto behind_first = [](std::vector<T> all) { return std::vector<T>(all.begin() + 1, all.end()); };
-      actual.y = behind_first(y.host());
-      actual.c_seq = behind_first(c_seq.host());
-      if (GetParam() != "cuda") {
-        expect_same_bits(actual, expected);
-        continue;
+      for (const LstmAlgorithm algorithm : lstm_algorithms<T>(backend, problem)) {
+        const LstmOptions options = by(algorithm);
+        const auto expected = run_lstm<T>(backend, problem, &loss, options);
+        LstmRun<T> run(backend, problem, loss, options);
+        const auto shifted = [&](const Values& values) {
+          std::vector<T> all = cast<T>(values);
+          all.insert(all.begin(), T(0));
+          return DeviceArray<T>(backend, all);
+        };
+        const auto x = shifted(problem.x), c0 = shifted(problem.c0), d_y = shifted(loss.d_y);
+        const auto y = shifted(Values(expected.y.size())), c_seq = shifted(Values(expected.c_seq.size()));
+        run.forward.x = run.backward.x = x.data() + 1;
+        run.forward.c0 = run.backward.c0 = c0.data() + 1;
+        run.forward.y = y.data() + 1;
+        run.forward.c_seq = c_seq.data() + 1;
+        run.backward.y = y.data() + 1;
+        run.backward.d_y = d_y.data() + 1;
+        run.plan.forward(run.forward);
+        run.plan.backward(run.backward);
+        auto actual = run.outputs();
+        const auto behind_first = [](std::vector<T> all) {
+          return std::vector<T>(all.begin() + 1, all.end());
+        };
+        actual.y = behind_first(y.host());
+        actual.c_seq = behind_first(c_seq.host());
+        if (GetParam() != "cuda") {
+          expect_same_bits(actual, expected);
+          continue;
+        }
+        EXPECT_TRUE(close(actual.y, expected.y, tolerance<T>));
+        EXPECT_TRUE(close(actual.d_x, expected.d_x, 4 * tolerance<T>));
       }
-      EXPECT_TRUE(close(actual.y, expected.y, tolerance<T>));
-      EXPECT_TRUE(close(actual.d_x, expected.d_x, 4 * tolerance<T>));
     }
   };
   expect.template operator()<float>();

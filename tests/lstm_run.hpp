@@ -64,6 +64,7 @@ struct LstmOptions {
   bool tf32 = false;
   int cluster = 0, slots = 0;
   bool rows_on_host = true;     // the batch comes with the host's copies of its counts
+  bool only_on_host = false;    // LstmDesc::rows_on_host, the plan relies on that
   Capacity slack;               // of the plan, beyond the batch
   std::vector<double> presets;  // one a weight gradient in turn: what it holds before it is added to
   std::uint8_t memory = 0xFF;   // workspace and reserve hold this in every byte
@@ -197,6 +198,7 @@ struct LstmRun {
     desc.tf32 = options.tf32;
     desc.cluster = options.cluster;
     desc.slots = options.slots;
+    desc.rows_on_host = options.only_on_host;
     return desc;
   }
 

@@ -72,4 +72,30 @@ LstmOutputs<T> select(const LstmProblem& problem, const LstmOutputs<T>& outputs,
           {}};
 }
 
+// All that the sequences chosen have of their own becomes `value`, in the problem and in the loss.
+inline void strike(LstmProblem& problem, LstmLoss& loss, const Selection& chosen, double value) {
+  const std::int64_t slots = problem.layers * problem.directions, sequences = problem.sequences();
+  const std::int64_t width = problem.directions * problem.width();
+  const auto offsets = layout_of(problem.lengths).visit_offsets;
+  const auto strike_rows = [&](Values& values, std::int64_t columns) {
+    if (values.empty()) return;
+    for (const std::size_t b : chosen)
+      std::fill(values.begin() + offsets[b] * columns, values.begin() + offsets[b + 1] * columns, value);
+  };
+  const auto strike_states = [&](Values& values, std::int64_t of_slots, std::int64_t columns) {
+    if (values.empty()) return;
+    for (std::int64_t slot = 0; slot < of_slots; ++slot)
+      for (const std::size_t b : chosen)
+        std::fill_n(values.begin() + (slot * sequences + static_cast<std::int64_t>(b)) * columns, columns,
+                    value);
+  };
+  strike_rows(problem.x, problem.input);
+  strike_states(problem.h0, slots, problem.width());
+  strike_states(problem.c0, slots, problem.hidden);
+  strike_rows(loss.d_y, width);
+  strike_states(loss.d_h_n, slots, problem.width());
+  strike_states(loss.d_c_n, slots, problem.hidden);
+  strike_states(loss.d_final_state, 1, width);
+}
+
 }  // namespace ragtime::test

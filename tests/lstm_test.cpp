@@ -1,11 +1,11 @@
-// LSTM forward against the formula in double, one visit after the other: layers x directions x projection x
-// bias x given states, ragged lengths with empties and ones, sizes around every block of the kernels, dropout
-// between layers. float stays within 1e-5 of the scale, double within 1e-12, bf16 and f16 within what an
-// implementation in double is off that rounds wherever it stores.
+// LSTM forward, by every algorithm that can be had, against the formula in double, one visit after the other:
+// layers x directions x projection x bias x given states, ragged lengths with empties and ones, sizes around
+// every block of the kernels, dropout between layers. float stays within 1e-5 of the scale, double within
+// 1e-12, bf16 and f16 within what an implementation in double is off that rounds wherever it stores.
 
 #include <gtest/gtest.h>
 
-#include "tests/lstm_run.hpp"
+#include "tests/lstm_algorithms.hpp"
 
 namespace ragtime::test {
 namespace {
@@ -30,14 +30,17 @@ class Lstm : public OnBackend {
     SCOPED_TRACE(name_of(dtype_of<T>));
     const reference::LstmResult exact = reference::lstm(problem);
     const reference::LstmResult naive = reference::lstm(stored_in<T>(problem));
-    const LstmOutputs<T> actual = run_lstm<T>(backend, problem);
     const std::int64_t width = problem.width(), hidden = problem.hidden, directions = problem.directions;
-    EXPECT_TRUE(as_good_as_naive(actual.y, naive.y, exact.y, directions * width));
-    EXPECT_TRUE(as_good_as_naive(actual.h_n, naive.h_n, exact.h_n, width));
-    EXPECT_TRUE(as_good_as_naive(actual.c_n, naive.c_n, exact.c_n, hidden));
-    EXPECT_TRUE(
-        as_good_as_naive(actual.final_state, naive.final_state, exact.final_state, directions * width));
-    EXPECT_TRUE(as_good_as_naive(actual.c_seq, naive.c_seq, exact.c_seq, directions * hidden));
+    for (const LstmAlgorithm algorithm : lstm_algorithms<T>(backend, problem)) {
+      SCOPED_TRACE(name_of(algorithm));
+      const LstmOutputs<T> actual = run_lstm<T>(backend, problem, nullptr, by(algorithm));
+      EXPECT_TRUE(as_good_as_naive(actual.y, naive.y, exact.y, directions * width));
+      EXPECT_TRUE(as_good_as_naive(actual.h_n, naive.h_n, exact.h_n, width));
+      EXPECT_TRUE(as_good_as_naive(actual.c_n, naive.c_n, exact.c_n, hidden));
+      EXPECT_TRUE(
+          as_good_as_naive(actual.final_state, naive.final_state, exact.final_state, directions * width));
+      EXPECT_TRUE(as_good_as_naive(actual.c_seq, naive.c_seq, exact.c_seq, directions * hidden));
+    }
   }
   void expect_as_formula(const LstmProblem& problem) {
     SCOPED_TRACE(testing::PrintToString(problem.lengths));
