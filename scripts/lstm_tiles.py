@@ -15,7 +15,6 @@ import sys
 import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-TYPES = {"__nv_bfloat16": "bf16", "6__half": "f16", "f": "tf32"}
 # Prints a line for each kernel: the tiling as in a mangled name, threads, bytes of shared memory.
 LISTER = """
 #include <cstdio>
@@ -27,8 +26,8 @@ template <class Shape>
 void print(const char* pass, const char* type) {
   ragtime::arch::SharedSize shared;
   Shape::carve(shared);
-  std::printf("%s %s %d %d %d %d %d %d %zu\\n", pass, type, Shape::tile.hidden, Shape::tile.cluster, Shape::tile.slots,
-              Shape::tile.tiles_per_warp, Shape::tile.register_steps, Shape::threads, shared.bytes());
+  std::printf("%s %s %d %d %d %d %d %d %d %zu\\n", pass, type, Shape::tile.hidden, Shape::tile.cluster, Shape::tile.slots,
+              Shape::tile.tiles_per_warp, Shape::tile.register_steps, Shape::tile.grid, Shape::threads, shared.bytes());
 }
 #define F16(...) print<LstmForwardShape<ragtime::arch::bf16, LstmTiling<__VA_ARGS__>>>("forward", "16");
 #define B16(...) print<LstmBackwardShape<ragtime::arch::bf16, LstmTiling<__VA_ARGS__>>>("backward", "16");
@@ -49,7 +48,7 @@ def compiler(options):
 
 
 def registers(options, folder):
-    """(pass, type, hidden, cluster, slots, tiles, steps) -> (registers, bytes of spill stores and loads)"""
+    """(pass, type, hidden, cluster, slots, tiles, steps, group) -> (registers, bytes of spill stores and loads)"""
     found = {}
     for source in sorted((ROOT / "cuda").glob("lstm_persistent_*ward_*.cu")):
         done = subprocess.run(compiler(options) + ["-Xptxas=-v", "-c", source, "-o", folder / "kernel.o"],
@@ -60,8 +59,8 @@ def registers(options, folder):
         type_name = "tf32" if type_name == "f32" else type_name
         key = spilled = None
         for line in done.stderr.splitlines():
-            if name := re.search(r"Compiling entry function '.*LstmTiling((?:I|Li)(?:\w*?))EEEEv", line):
-                key = (way, type_name, *map(int, re.findall(r"Li(\d+)", name.group(1))))
+            if name := re.search(r"Compiling entry function '.*LstmTiling(I\w*?)EEEEv", line):
+                key = (way, type_name, *map(int, re.findall(r"L[ib](\d+)", name.group(1))))
             elif spill := re.search(r"(\d+) bytes spill stores, (\d+) bytes spill loads", line):
                 spilled = int(spill.group(1)) + int(spill.group(2))
             elif (used := re.search(r"Used (\d+) registers", line)) and key:
@@ -97,7 +96,9 @@ def main():
     print("|---|---|---|---|---|---|---|---|---|---|---|")
     for key in sorted(sizes, key=lambda key: (key[0] == "backward", ("bf16", "f16", "tf32").index(key[1]), key[2:])):
         (threads, shared), (count, spilled) = sizes[key], used[key]
-        cells = [*key, threads, count, spilled, f"{shared / 1024:.1f}"]
+        *tile, group = key
+        tile[3] = f"{tile[3]}, a group" if group else tile[3]
+        cells = [*tile, threads, count, spilled, f"{shared / 1024:.1f}"]
         print("| " + " | ".join(map(str, cells)) + " |")
     return 1 if any(spilled for _, spilled in used.values()) else 0
 

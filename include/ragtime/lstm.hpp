@@ -170,9 +170,13 @@ class LstmPlan {
   std::size_t reserve_bytes() const;    // 0 without training
   LstmChoice choice() const;            // what runs, and what else could
   // Both throw Error(invalid_argument) on a null pointer that is needed and on one that this plan has no use
-  // for, and Error(out_of_range) on a batch beyond the capacity. Then nothing is written. On CUDA both launch
-  // step by step, and so need batch.host_counts and batch.host_batch_sizes; a CUDA graph that captured a run
-  // holds for batches with the same ones.
+  // for, and Error(out_of_range) on a batch beyond the capacity. Then nothing is written.
+  //
+  // On CUDA, `stepwise` and `cudnn` launch step by step, and so need batch.host_counts and
+  // batch.host_batch_sizes; a CUDA graph that captured a run holds for batches with the same ones.
+  // `persistent` takes what host_counts there are to multiply no more rows than are in use, and where there
+  // are none leaves everything to the device: such a graph holds for any batch within the capacity, and a
+  // batch beyond it is reported to batch.status.
   void forward(const LstmForward& args, Stream stream = {}) const;
   void backward(const LstmBackward& args, Stream stream = {}) const;
 
