@@ -16,8 +16,11 @@ std::vector<LstmCandidate> candidates_on(const LstmDeviceModel& model,
                                          std::span<const LstmPersistentKernel<Args>> kernels) {
   std::vector<LstmCandidate> candidates;
   for (const auto& kernel : kernels) {
-    const int power = std::countr_zero(static_cast<unsigned>(kernel.tile.cluster));
-    candidates.push_back({kernel.tile, kernel.threads, kernel.shared_bytes, model.resident_clusters[power]});
+    const LstmTile& tile = kernel.tile;
+    const int resident = tile.grid
+                             ? model.resident_clusters[0] / tile.cluster
+                             : model.resident_clusters[std::countr_zero(static_cast<unsigned>(tile.cluster))];
+    candidates.push_back({tile, kernel.threads, kernel.shared_bytes, resident});
   }
   return candidates;
 }

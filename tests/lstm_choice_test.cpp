@@ -378,7 +378,15 @@ TEST(LstmChoiceOn, DevicesThatAreNotThere) {
       expect_sound(desc, choice);
       EXPECT_EQ(choice.forward.hidden, 32);
       const bool has_clusters = model.resident_clusters[1] > 0;
-      EXPECT_EQ(choice.cuts.back().cluster > 1, has_clusters) << model.name;
+      bool clusters = false, groups = false;
+      for (const LstmPassChoice& option : choice.forward_options) {
+        clusters |= option.cluster > 1 && !option.grid;
+        groups |= option.grid;
+        // No more blocks than multiprocessors.
+        EXPECT_LE(option.clusters * option.cluster, model.resident_clusters[0]);
+      }
+      EXPECT_EQ(clusters, has_clusters) << model.name;
+      EXPECT_EQ(groups, dtype != DType::f32);
       desc.hidden_size = 5000;
       EXPECT_THAT(choose_lstm(desc, model).reason, HasSubstr("no tile holds it"));
     }

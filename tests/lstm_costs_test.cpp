@@ -108,7 +108,9 @@ TEST_F(LstmCostsFile, IsFoundWhereTheEnvironmentSays) {
 }
 
 TEST_F(LstmCostsFile, NamesNeverLeaveTheFolder) {
-  for (const std::string strange : {"../../etc/passwd", "/", "", "a\nb", std::string(5000, 'x').c_str()}) {
+  const std::vector<std::string> strange_names = {"../../etc/passwd", "/", "", "a\nb",
+                                                  std::string(5000, 'x')};
+  for (const std::string& strange : strange_names) {
     const std::filesystem::path file = lstm_costs_file(strange);
     EXPECT_EQ(file.parent_path(), folder.path());
     EXPECT_LT(file.filename().string().size(), 130u);

@@ -22,7 +22,7 @@ struct Column {
   const char* title;
   std::size_t width;
 };
-constexpr Column columns[] = {{"units", 6},     {"cluster", 9},  {"slots", 7},
+constexpr Column columns[] = {{"units", 6},     {"cluster", 11}, {"slots", 7},
                               {"clusters", 10}, {"threads", 9},  {"shared KB", 11},
                               {"steps", 12},    {"us/step", 11}, {"us", 14}};
 
@@ -38,8 +38,8 @@ std::string row_of(const LstmPassChoice& option, bool chosen) {
   const auto if_known = [&](const std::string& text) { return known ? text : "-"; };
   return row(
       chosen ? "> " : "  ", name_of(option.algorithm),
-      {if_cut(concat(option.hidden)), if_cut(concat(option.cluster)), if_cut(concat(option.slots)),
-       if_cut(concat(option.clusters)), if_cut(concat(option.threads)),
+      {if_cut(concat(option.hidden)), if_cut(concat(option.cluster, option.grid ? " (grid)" : "")),
+       if_cut(concat(option.slots)), if_cut(concat(option.clusters)), if_cut(concat(option.threads)),
        if_cut(decimal(static_cast<double>(option.shared_bytes) / 1024, 1)), if_known(concat(option.steps)),
        if_known(decimal(option.us_per_step, 3)), if_known(decimal(option.us, 1))});
 }

@@ -9,7 +9,8 @@
 namespace ragtime {
 
 // How many clusters of 1, 2, 4, 8 and 16 blocks are resident at once, where a multiprocessor holds one block.
-// Of 132 multiprocessors not all stand in groups that hold 16.
+// Of 132 multiprocessors not all stand where they can make clusters of 4 or more. Groups of blocks that
+// exchange through memory may be anywhere.
 struct LstmDeviceModel {
   const char* name;
   int resident_clusters[5];
