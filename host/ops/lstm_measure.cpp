@@ -15,15 +15,14 @@
 namespace ragtime {
 namespace {
 
-// The fastest of some runs, in ns. A run is queued a few times before it is waited for, so that the host is
-// ahead of the device.
+// The fastest of some rows of runs, in ns a run.
 template <class Run>
-double fastest_ns(Backend& backend, int repeats, Run&& run) {
-  constexpr int queued = 3;
+double fastest_ns(Backend& backend, const LstmMeasurement& how, Run&& run) {
+  const int queued = std::max(how.queued, 1);
   run();
   backend.synchronize();
   double fastest = INFINITY;
-  for (int i = 0; i < std::max(repeats, 1); ++i) {
+  for (int i = 0; i < std::max(how.repeats, 1); ++i) {
     const auto begin = std::chrono::steady_clock::now();
     for (int j = 0; j < queued; ++j) run();
     backend.synchronize();
@@ -39,7 +38,7 @@ struct PassTimes {
 
 // One layer and direction over zeros.
 PassTimes time_lstm(const std::shared_ptr<Backend>& backend, LstmDesc desc,
-                    const std::vector<std::int32_t>& lengths, int repeats) {
+                    const std::vector<std::int32_t>& lengths, const LstmMeasurement& how) {
   DeviceBatch batch(backend);
   batch.load(RaggedLayout::from_lengths(lengths));
   desc.capacity = batch.size();
@@ -64,7 +63,7 @@ PassTimes time_lstm(const std::shared_ptr<Backend>& backend, LstmDesc desc,
   forward.workspace = zeros(plan.workspace_bytes());
   forward.reserve = zeros(plan.reserve_bytes());
   PassTimes times;
-  times.forward = fastest_ns(*backend, repeats, [&] { plan.forward(forward); });
+  times.forward = fastest_ns(*backend, how, [&] { plan.forward(forward); });
   if (!desc.training) return times;
   LstmBackward backward;
   backward.batch = forward.batch;
@@ -74,7 +73,7 @@ PassTimes time_lstm(const std::shared_ptr<Backend>& backend, LstmDesc desc,
   backward.d_y = zeros(rows * hidden * element);
   backward.workspace = forward.workspace;
   backward.reserve = forward.reserve;
-  times.backward = fastest_ns(*backend, repeats, [&] { plan.backward(backward); });
+  times.backward = fastest_ns(*backend, how, [&] { plan.backward(backward); });
   return times;
 }
 
@@ -131,7 +130,7 @@ class Measurer {
     const auto time = [&](std::int32_t steps) {
       std::vector<std::int32_t> lengths(static_cast<std::size_t>(busy * (1 + short_ones)), 1);
       std::fill_n(lengths.begin(), busy, steps);
-      return time_lstm(backend_, desc, lengths, how_.repeats);
+      return time_lstm(backend_, desc, lengths, how_);
     };
     const PassTimes at_few = time(few), at_most = time(most);
     return {line_through(at_few.forward, at_most.forward, few, most),
@@ -144,7 +143,7 @@ class Measurer {
     const Buffer from(backend_, large), to(backend_, large);
     backend_->zero(from.data(), large);
     const auto time = [&](std::size_t bytes) {
-      return fastest_ns(*backend_, how_.repeats,
+      return fastest_ns(*backend_, how_,
                         [&] { backend_->copy(to.data(), from.data(), bytes, CopyKind::on_device); });
     };
     const double ns = time(large) - time(small);

@@ -26,7 +26,8 @@ struct LstmMeasurement {
   std::int64_t largest_hidden = 0;                  // kernels beyond are left out; 0: none is
   std::int64_t most_cells = std::int64_t{1} << 25;  // N x H of a run: some 40 bytes of memory each
   std::int64_t longest = 4096;                      // steps of a run
-  int repeats = 5;                                  // of which the fastest counts
+  int queued = 3;   // runs in a row, before the device is waited for: so the host is ahead of it
+  int repeats = 5;  // of which the fastest counts
 };
 
 // Learns what steps cost on the device: runs every kernel of the persistent algorithm over two numbers of
