@@ -337,6 +337,9 @@ lstm_persistent_forward(LstmPersistentForward<T> args) {
       fetch_states(1);
     } else {
       lstm_recurrent_product<T, Shape>(at, now, weights, sums);
+      // A lane sends to some blocks only: what it has read of h must be before what any lane of its warp
+      // sends.
+      if constexpr (Shape::clustered) arch::warp_sync();
     }
 
     float z[tiles][slot_tiles][4], h[tiles][slot_tiles];

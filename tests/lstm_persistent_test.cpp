@@ -74,6 +74,17 @@ TEST_P(LstmPersistent, EveryCutOnACrowd) {
   expect_right_in_every_cut({.input = 3, .hidden = 64}, crowd(40));
 }
 
+// As small as every path of the kernels allows: clusters of 1 to 8, both passes and directions, slots that
+// are filled again, from sequences of one visit on. What ThreadSanitizer is given.
+TEST_P(LstmPersistent, EveryPathAtItsSmallest) {
+  Lengths lengths(20, 1);
+  lengths[3] = 5;
+  lengths[7] = 0;
+  expect_right_in_every_cut<bf16>({.input = 1, .hidden = 9, .directions = 2}, lengths);
+  expect_right_in_every_cut<float>({.input = 1, .hidden = 9, .directions = 2}, lengths);
+  expect_right<bf16>(lstm_problem({.input = 1, .hidden = 40}, lengths), persistent(8, 8));
+}
+
 TEST_P(LstmPersistent, SixteenBlocks) {
   expect_right_in_every_cut<bf16>({.input = 3, .hidden = 128}, crowd(24, 9));
   expect_right_in_every_cut<bf16>({.input = 3, .hidden = 101, .directions = 2}, {3, 1, 0, 5});
