@@ -2,19 +2,20 @@
 # Everything a GPU is needed for, in one command that fits ten minutes on a machine without network: build, tests, sanitizers,
 # graph capture, training, measurements. Results go to benchmarks/results/<gpu>/, a table to the screen.
 #
-#   scripts/gpu_check.sh [--deps DIR] [--from STAGE | --only STAGE] [--list] [--tests "NAME ..."] [--rehearse]
+#   scripts/gpu_check.sh [--deps DIR] [--from STAGE | --only STAGE] [--with STAGE]... [--list] [--tests "NAME ..."] [--rehearse]
 #
 # A stage that is done for these sources is not repeated, so a run that was cut off goes on where it was; --from does STAGE and all
-# behind it again, --only STAGE alone. --deps: a folder that scripts/gpu_deps.sh filled, where packages are not installed. --tests:
-# build and run these test programs only. --rehearse: the CUDA backend on the CPU emulation, to try this script without a GPU;
-# its results stay in the build folder. BUILD_DIR chooses that (build/gpu, build/rehearsal), RESULTS_DIR where <gpu>/ goes.
+# behind it again, --only STAGE alone. Optional stages, which are beyond the ten minutes, run when --with or --only names them. --deps: a folder that scripts/gpu_deps.sh filled, where packages are not installed. --tests:
+# build and run these test programs only. --rehearse: the CUDA backend on the CPU emulation, to try this script without a GPU, with
+# the benchmarks where Google Benchmark is installed; its results stay in the build folder and its times mean nothing. BUILD_DIR chooses that (build/gpu, build/rehearsal), RESULTS_DIR where <gpu>/ goes.
 #
 # Ends with 0 when no stage failed, 1 when one did, 2 without a GPU.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
 source scripts/gpu.sh
 
-stages=(build conformance memcheck racecheck graph training probe benchmarks)
+stages=(build conformance memcheck racecheck graph training probe costs benchmarks tune profile)
+optional=" tune profile "
 declare -A about=(
   [build]="the library with CUDA, the tool, tests and benchmarks"
   [conformance]="every test of an operation, on the device; one that finds no device has failed"
@@ -23,19 +24,26 @@ declare -A about=(
   [graph]="a training step captured as a CUDA graph"
   [training]="the demo on the device, its history held against the CPU's"
   [probe]="what the device gives: bandwidth, exchange, matrix rates, cuDNN"
-  [benchmarks]="every program of benchmarks/gpu")
-# Quick ones that between them run every kind of kernel; the others take minutes under a sanitizer.
+  [costs]="what steps of the LSTM cost, measured for the choice of its algorithm"
+  [benchmarks]="every program of benchmarks/gpu, and the aims that they meet or miss"
+  [tune]="optional: every cut of the persistent LSTM, predicted and measured"
+  [profile]="optional: the persistent kernels of two cases under ncu")
+# Quick ones that between them run every kind of kernel; the others take minutes under a sanitizer. NAME=FILTER: of that program
+# only these cases, which have every cut of the smallest hidden size, sequences by the crowd and one at a time, and no host.
 sanitized="final_state_test batch_builder_test layout_test dropout_test adamw_optimizer_test linear_test segment_pool_test lstm_step_test"
-sanitized+=" masked_loss_test"
+sanitized+=" masked_loss_test lstm_persistent_test=*EveryCutOnACrowd lstm_persistent_batch_test=*WhetherTheHostKnowsItChangesNoBit"
+sanitized+=" lstm_grid_test"
 
 command="scripts/gpu_check.sh $*"
 backend=cuda device=cuda rehearse='' deps='' first='' only='' list='' tests=''
+with=''
 usage() { sed -n '5p' "$0" | cut -c 5- >&2; exit 1; }
 while [ $# -gt 0 ]; do
   case "$1" in
     --deps) deps=${2:?--deps needs a folder}; shift ;;
     --from) first=${2:?--from needs a stage}; shift ;;
     --only) only=${2:?--only needs a stage}; shift ;;
+    --with) with+=" ${2:?--with needs a stage}"; shift ;;
     --tests) tests=${2:?--tests needs names}; shift ;;
     --list) list=yes ;;
     --rehearse) rehearse=yes backend=cuda_on_simt device=cpu ;;
@@ -44,7 +52,7 @@ while [ $# -gt 0 ]; do
   shift
 done
 build=${BUILD_DIR:-build/$([ -n "$rehearse" ] && echo rehearsal || echo gpu)}
-for stage in $first $only; do
+for stage in $first $only $with; do
   [ -n "${about[$stage]:-}" ] || { echo "error: no stage $stage; there are: ${stages[*]}" >&2; exit 1; }
 done
 
@@ -86,7 +94,7 @@ test_programs() {
 
 stage_build() {
   local options=(-DCMAKE_BUILD_TYPE=Release -DRAGTIME_TESTS=ON) targets=()
-  if [ -n "$rehearse" ]; then options+=(-DRAGTIME_CUDA=OFF); else options+=(-DRAGTIME_CUDA=ON -DRAGTIME_BENCHMARKS=ON -DCMAKE_CUDA_ARCHITECTURES=native); fi
+  if [ -n "$rehearse" ]; then options+=(-DRAGTIME_CUDA=OFF "-DRAGTIME_BENCHMARKS=$(has_google_benchmark && echo ON || echo OFF)"); else options+=(-DRAGTIME_CUDA=ON -DRAGTIME_BENCHMARKS=ON -DCMAKE_CUDA_ARCHITECTURES=native); fi
   [ -z "$pip_cudnn" ] || options+=("-DRAGTIME_CUDNN_INCLUDE=$pip_cudnn/include")
   [ -z "$deps" ] || options+=("-DCMAKE_PREFIX_PATH=$(cd "$deps" && pwd)/usr")
   # shellcheck disable=SC2206  # words
@@ -94,6 +102,8 @@ stage_build() {
   cmake -S . -B "$build" "${options[@]}" || fail "cmake found something missing" || return
   cmake --build "$build" --parallel "$(nproc)" "${targets[@]}" || fail "a source does not compile"
 }
+
+has_google_benchmark() { echo '#include <benchmark/benchmark.h>' | "${CXX:-c++}" -x c++ -E - >/dev/null 2>&1; }
 
 stage_conformance() {
   local program passed=0 skipped=0 failed='' programs=0 log=$build/stages/test.log
@@ -117,16 +127,19 @@ stage_memcheck() { sanitize memcheck --report-api-errors no; }
 stage_racecheck() { sanitize racecheck; }
 # A machine that does not let the sanitizer near its device shows in that not one program gets to a summary.
 sanitize() {
-  local program name status left there clean='' bad='' cut='' absent='' log=$build/stages/sanitizer.log until=$((SECONDS + 100))
+  local program name names filter status left there clean='' bad='' cut='' absent='' log=$build/stages/sanitizer.log until=$((SECONDS + 130))
   command -v compute-sanitizer >/dev/null || skip "there is no compute-sanitizer" || return
   there=$(test_programs)
-  for name in ${tests:-$sanitized}; do
+  read -ra names <<<"${tests:-$sanitized}"
+  for name in "${names[@]}"; do
+    filter=$([[ $name != *=* ]] || echo "${name#*=}")
+    name=${name%%=*}
     program=$build/tests/$name
     grep -qxF "$program" <<<"$there" || { absent+=" $name"; continue; }
     left=$((until - SECONDS))
     [ $left -gt 0 ] || { cut+=" $name"; continue; }
     status=0
-    limited $((left < 40 ? left : 40)) compute-sanitizer --tool "$@" --error-exitcode 99 "$program" --gtest_filter="*/$backend" --gtest_brief=1 >"$log" 2>&1 || status=$?
+    limited $((left < 40 ? left : 40)) compute-sanitizer --tool "$@" --error-exitcode 99 "$program" --gtest_filter="$filter*/$backend" --gtest_brief=1 >"$log" 2>&1 || status=$?
     cat "$log"
     if [ $status -eq 124 ]; then cut+=" $name"
     elif ! grep -q 'SUMMARY' "$log" || grep -qi 'device not supported' "$log"; then
@@ -169,25 +182,83 @@ stage_probe() {
   limited 240 scripts/device_probe.sh || fail "scripts/device_probe.sh failed"
 }
 
+# Kept beside the results, where the benchmarks and whoever reads them find what the choice was made by.
+stage_costs() {
+  [ -z "$rehearse" ] || skip "a rehearsal has no device" || return
+  timeout 20 "$build/ragtime" info --help 2>/dev/null | grep -q -- --measure || skip "this version's info has no --measure" || return
+  limited 120 "$build/ragtime" info --measure || fail "ragtime info --measure failed" || return
+  detail="kept in $RAGTIME_CACHE_DIR"
+}
+
+# measure PROGRAM OPTION ...: one of benchmarks/gpu, on the device; a rehearsal takes the four short sequences.
+measure() {
+  local seconds=$1 program=$2 on=()
+  shift 2
+  if [ -n "$rehearse" ]; then
+    on=(--device cpu)
+    [[ $program != *_lstm_bench && $program != *_train_step_bench ]] || on=(--device "$backend")
+    on+=(--benchmark_min_time=0.001 --benchmark_repetitions=2 --benchmark_filter=/tiny/)
+  elif [ -s "$results/device_probe.json" ]; then on=(--probe "$results/device_probe.json"); fi
+  limited "$seconds" "$program" --quick --commit "$commit" --driver "$driver" "$@" "${on[@]}"
+}
+
 stage_benchmarks() {
-  local program failed='' programs=0 status=0 known=()
-  [ ! -s "$results/device_probe.json" ] || known=(--probe "$results/device_probe.json")
+  local program failed='' programs=0 missing='' status=0 part name seconds filter
   for program in "$build"/benchmarks/gpu/*_bench; do
     [ -x "$program" ] || continue
     programs=$((programs + 1))
-    limited 240 "$program" --quick "${known[@]}" --commit "$commit" --driver "$driver" --out "$results/$(basename "$program").jsonl" \
-      || failed+=" $(basename "$program")"
+    measure 240 "$program" --out "$results/$(basename "$program").jsonl" || failed+=" $(basename "$program")"
   done
   [ $programs -gt 0 ] || skip "this version has no benchmarks/gpu" || return
   detail="$programs programs"
-  # The peers in PyTorch, where there is one.
+  # The peers in PyTorch, where there is one: those of the aims. Compiling takes PyTorch long.
   if [ -x "$build/benchmarks/gpu/gpu_workloads" ]; then
     "$build/benchmarks/gpu/gpu_workloads" >"$build/workloads.json"
-    RAGTIME_COMMIT=$commit limited 200 scripts/gpu_torch.py --workloads "$build/workloads.json" --seconds 0.1 \
-      --filter '/bf16/torch_.*/(forward_backward|train_step)' --out "$results/gpu_torch.jsonl" || status=$?
-    case $status in 0) detail+=" and PyTorch" ;; 77) detail+=", no PyTorch here" ;; 124) detail+=", PyTorch not to its end" ;; *) failed+=" gpu_torch" ;; esac
+    for part in 'torch 150 /bf16/torch_(packed|padded|eager.*)/(forward_backward|train_step)' \
+      'rollout 60 /bf16/torch_rl_.*/forward_backward' 'compile 90 train_step/synthea/small/bf16/torch_compile'; do
+      read -r name seconds filter <<<"$part"
+      status=0
+      RAGTIME_COMMIT=$commit limited "$seconds" scripts/gpu_torch.py --workloads "$build/workloads.json" --seconds 0.1 \
+        --filter "$filter" --out "$results/gpu_torch_$name.jsonl" || status=$?
+      case $status in 0) ;; 77) missing="no PyTorch here"; break ;; 124) missing+=" $name not to its end" ;; *) failed+=" gpu_torch_$name" ;; esac
+    done
+    detail+=${missing:+, but of PyTorch: $missing}
   fi
-  [ -z "$failed" ] || fail "failed:$failed"
+  # What of these is not there says so itself. A missed aim is a result, no failure.
+  [ -n "$rehearse" ] || { scripts/check_aims.py "$results" | tee "$build/stages/aims.txt" && detail+="; aims: $(tail -n 1 "$build/stages/aims.txt")"; }
+  [ -z "$failed" ] || fail "failed:$failed; $detail"
+}
+
+# Apart from the other results, since a cut that was forced is not what anybody gets.
+stage_tune() {
+  local program=$build/benchmarks/gpu/gpu_lstm_bench out=$results/tune/gpu_lstm_bench.jsonl
+  [ -x "$program" ] || skip "this version has no gpu_lstm_bench" || return
+  mkdir -p "$results/tune"
+  measure 570 "$program" --sweep --benchmark_filter='/bf16/(stepwise|persistent.*)/forward_backward/' --out "$out" || fail "gpu_lstm_bench --sweep failed" || return
+  scripts/compare_cuts.py "$out" | tee "$results/tune/cuts.txt" || fail "$(tail -n 1 "$results/tune/cuts.txt")" || return
+  detail=$(tail -n 1 "$results/tune/cuts.txt")
+}
+
+# One launch forward and one backward. Clocks are left as they are.
+stage_profile() {
+  local program=$build/benchmarks/gpu/gpu_lstm_bench case name file profiled=''
+  [ -z "$rehearse" ] || skip "a rehearsal has no device" || return
+  [ -x "$program" ] || skip "this version has no gpu_lstm_bench" || return
+  command -v ncu >/dev/null || skip "there is no ncu" || return
+  mkdir -p "$results/profile"
+  for case in skew/small flashrnn/h768; do
+    name=${case/\//-} file=$build/stages/profile.log
+    limited 200 ncu --clock-control none --kernel-name 'regex:lstm_persistent_(forward|backward)' --launch-count 2 \
+      --section SpeedOfLight --section LaunchStats --section Occupancy --section SchedulerStats --section WarpStateStats \
+      --section MemoryWorkloadAnalysis --section ComputeWorkloadAnalysis "$program" --benchmark_min_time=0.001 --benchmark_repetitions=1 \
+      --out /dev/null --benchmark_filter="^lstm/$case/bf16/persistent/forward_backward/stream" >"$file" 2>&1 || { cat "$file"; fail "ncu failed on $case: $(grep -m 1 '==ERROR==' "$file")"; return; }
+    cat "$file"
+    grep -q 'lstm_persistent_' "$file" || fail "ncu saw no persistent kernel in $case" || return
+    # What ncu says of itself, and the benchmark's table, stay in the log.
+    sed -n '/lstm_persistent_/,$p' "$file" | cut -c 1-160 | head -n 400 >"$results/profile/$name.txt"
+    profiled+=" $results/profile/$name.txt"
+  done
+  detail=${profiled# }
 }
 
 # --- one after the other
@@ -239,12 +310,15 @@ else
   find_gpu || exit 2
 fi
 mkdir -p "$build/stages" "$results"
+RAGTIME_CACHE_DIR=$(cd "$results" && pwd)/costs
+export RAGTIME_CACHE_DIR
 echo "$gpu, driver $driver, CUDA $cuda, commit $commit"
 
 failures=0 again=''
 for stage in "${stages[@]}"; do
   [ "$stage" = "$first" ] && again=yes
   [ -z "$only" ] || [ "$stage" = "$only" ] || continue
+  [[ $optional != *" $stage "* ]] || [ "$stage" = "$only" ] || [[ " $with " == *" $stage "* ]] || continue
   if [ "$stage" != "$only" ] && [ -z "$again" ] && is_done "$stage"; then
     printf '%-12s done before\n' "$stage"
     continue
