@@ -1,7 +1,8 @@
 // A run allocates nothing and waits for nothing: a whole training step is captured as one CUDA graph, which
 // fails on either. Replayed, the graph gives the bits of the steps run one by one, with new dropout masks and
 // a new step of the optimizer each time, also over another batch of the same lengths in the same memory, and
-// skips its step while the status word is set.
+// skips its step while the status word is set. With the persistent LSTM and a fixed batch, one graph serves
+// batches of any lengths within the capacity.
 
 #include <cuda_runtime_api.h>
 #include <gtest/gtest.h>
@@ -43,10 +44,12 @@ std::vector<PatientVisits> other_codes() {
 // One training step with all it needs, on a stream of its own.
 template <class T>
 struct Step {
-  Step(const std::shared_ptr<Backend>& given, const ModelConfig& config)
+  // capacity: of the plans; fixed: and of a batch that has its places for good.
+  Step(const std::shared_ptr<Backend>& given, const ModelConfig& config, bool tf32 = false,
+       const Capacity& capacity = {}, bool fixed = false)
       : backend(given),
         stream(backend->make_stream()),
-        model(backend, config, dtype_of<T>),
+        model(backend, config, dtype_of<T>, tf32),
         optimizer(backend, model.parameter_count(), {.clip_norm = 1}, dtype_of<T>),
         batch(backend),
         loss(backend, {0, 0}),
@@ -56,8 +59,10 @@ struct Step {
         row_weight_(backend, Targets<float>(config.task).row_weight) {
     model.initialize(1);
     if constexpr (!std::is_same_v<T, float>) optimizer.load_master(model.parameter_data());
+    if (fixed) batch.fix(capacity);
     load(some_patients());
-    model.reserve(batch.size(), true);
+    model.reserve(batch.capacity(), true);
+    model.reserve(capacity, true);
     backend->synchronize();
   }
   ~Step() { backend->free_stream(stream); }
@@ -133,6 +138,49 @@ void check_replays(const std::shared_ptr<Backend>& backend, const ModelConfig& c
   }
   cudaGraphExecDestroy(executable);
   cudaGraphDestroy(captured);
+}
+
+// Batches of other lengths than the one captured; their targets are those of the first rows.
+template <class T>
+void check_any_batch(const std::shared_ptr<Backend>& backend, const ModelConfig& config) {
+  SCOPED_TRACE(testing::Message() << name_of(config.task) << ", " << name_of(dtype_of<T>)
+                                  << (config.bidirectional ? ", both directions" : ""));
+  constexpr Capacity capacity = {.sequences = 6, .rows = 10, .codes = 40, .steps = 9};
+  const bool tf32 = std::is_same_v<T, float>;
+  Step<T> eager(backend, config, tf32, capacity), graph(backend, config, tf32, capacity, true);
+  eager.run();
+  graph.run();
+
+  const auto stream = static_cast<cudaStream_t>(graph.stream.handle);
+  cudaGraph_t captured = nullptr;
+  cudaGraphExec_t executable = nullptr;
+  expect_success(cudaStreamBeginCapture(stream, cudaStreamCaptureModeGlobal));
+  graph.run();
+  expect_success(cudaStreamEndCapture(stream, &captured));
+  expect_success(cudaGraphInstantiate(&executable, captured, 0));
+  const auto all = some_patients();
+  const std::vector<std::vector<PatientVisits>> batches = {
+      all, {all[3], all[1]}, {all[1]}, {all[0], all[0]}, {all[3], all[2], all[1], all[0]}};
+  for (std::size_t replay = 0; replay < batches.size(); ++replay) {
+    eager.load(batches[replay]);
+    graph.load(batches[replay]);
+    eager.run();
+    expect_success(cudaGraphLaunch(executable, stream));
+    EXPECT_TRUE(same_bits(graph.parameters(), eager.parameters())) << "replay " << replay;
+    EXPECT_TRUE(same_bits(graph.loss.host(), eager.loss.host())) << "replay " << replay;
+  }
+  cudaGraphExecDestroy(executable);
+  cudaGraphDestroy(captured);
+}
+
+TEST_F(CudaGraph, OneGraphServesAnyBatchWithinCapacity) {
+  for (const Task task : {Task::visit_binary, Task::binary_classification})
+    for (const bool bidirectional : {false, true}) {
+      ModelConfig config = config_for(task, PoolMode::mean, bidirectional && is_patient_level(task), 2, 0.3);
+      config.hidden_dim = 40;
+      check_any_batch<float>(backend, config);
+      check_any_batch<bf16>(backend, config);
+    }
 }
 
 TEST_F(CudaGraph, ATrainingStepIsCapturedAndReplayed) {

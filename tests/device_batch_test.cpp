@@ -94,6 +94,69 @@ TEST_P(DeviceBatchTest, TheHostCopyMovesAlong) {
   expect_loaded(moved, batch.layout, 8);
 }
 
+TEST_P(DeviceBatchTest, AFixedBatchStaysInItsPlaces) {
+  DeviceBatch device(backend);
+  device.fix({.sequences = 4, .rows = 9, .codes = 11, .steps = 5}, true);
+  RaggedBatch first = example();
+  device.load(first);
+  const RaggedView view = device.view();
+  const auto* const offsets = device.code_offsets();
+  const auto* const codes = device.codes();
+  const auto* const weights = device.code_weights();
+  EXPECT_EQ(view.host_counts, nullptr);
+  EXPECT_EQ(view.host_batch_sizes, nullptr);
+
+  RaggedBatch second = RaggedBatch::from_patients(std::vector<PatientVisits>{{{6, 2}}, {{1}, {3}}});
+  second.code_weights = {1, 2, 3, 4};
+  device.load(second);
+  EXPECT_EQ(device.view().counts, view.counts);
+  EXPECT_EQ(device.view().visit_offsets, view.visit_offsets);
+  EXPECT_EQ(device.view().order, view.order);
+  EXPECT_EQ(device.view().inverse_order, view.inverse_order);
+  EXPECT_EQ(device.view().batch_sizes, view.batch_sizes);
+  EXPECT_EQ(device.view().sequence_ids, view.sequence_ids);
+  EXPECT_EQ(device.code_offsets(), offsets);
+  EXPECT_EQ(device.codes(), codes);
+  EXPECT_EQ(device.code_weights(), weights);
+  EXPECT_EQ(host(view.counts, 4), (std::vector<std::int32_t>{2, 3, 4, 2}));
+  EXPECT_EQ(host(view.visit_offsets, 3), second.layout.visit_offsets);
+  EXPECT_EQ(host(view.order, 2), second.layout.order);
+  EXPECT_EQ(host(view.batch_sizes, 2), second.layout.batch_sizes);
+  EXPECT_EQ(host(view.sequence_ids, 2), (std::vector<std::uint32_t>{0, 1}));
+  EXPECT_EQ(host(offsets, 5), (std::vector<std::int32_t>{0, 2, 3, 4, 4}));
+  EXPECT_EQ(host(codes, 4), second.codes);
+  EXPECT_EQ(host(weights, 4), second.code_weights);
+  EXPECT_EQ(device.capacity().rows, 9);
+  EXPECT_EQ(device.size().rows, 3);
+}
+
+TEST_P(DeviceBatchTest, AFixedBatchTakesNoLargerOneAndNoOtherKind) {
+  DeviceBatch device(backend);
+  const RaggedBatch good = example();
+  device.fix({.sequences = 3, .rows = 8, .codes = 8, .steps = 4}, true);
+  device.load(good);
+  RaggedBatch unweighted = good;
+  unweighted.code_weights.clear();
+  expect_error(ErrorCode::invalid_argument, {"code_weights has 0 elements: expected 8, as fix was told"},
+               [&] { device.load(unweighted); });
+  const auto refused = [&](const std::vector<PatientVisits>& patients, const std::string& text) {
+    RaggedBatch batch = RaggedBatch::from_patients(patients);
+    batch.code_weights.assign(batch.codes.size(), 1.0f);
+    expect_error(ErrorCode::out_of_range, {text}, [&] { device.load(batch); });
+    EXPECT_EQ(host(device.view().counts, 4), (std::vector<std::int32_t>{3, 8, 8, 4}));
+  };
+  refused({{{1}}, {{1}}, {{1}}, {{1}}}, "4 sequences: expected at most 3");
+  refused({{{1}, {}, {}}, {{}, {}, {}}, {{}, {}, {}}}, "9 rows: expected at most 8");
+  refused({{{1, 2, 3, 4, 5, 6, 7, 8, 9}}}, "9 codes: expected at most 8");
+  refused({{{1}, {}, {}, {}, {}}}, "5 steps: expected at most 4");
+  expect_error(ErrorCode::invalid_argument, {"expected fix before the first load"}, [&] {
+    device.fix({1, 1, 1, 1});
+  });
+  expect_error(ErrorCode::invalid_argument, {"capacity.rows is -1"}, [&] {
+    DeviceBatch(backend).fix({1, -1, 1, 1});
+  });
+}
+
 TEST_P(DeviceBatchTest, RefusesABatchThatDoesNotAddUp) {
   DeviceBatch device(backend);
   const RaggedBatch good = example();

@@ -156,6 +156,57 @@ TEST_P(ModelOnBackend, TakesNoMemoryOnceThereIsRoomAndReadsNoTails) {
   EXPECT_EQ(poisoned->allocations, before);
 }
 
+// What a graph is replayed over: one batch with a place for everything, loaded again and again, whose counts
+// the host keeps to itself.
+template <class T>
+void check_fixed(const std::shared_ptr<Backend>& backend, const ModelConfig& config, bool tf32) {
+  SCOPED_TRACE(testing::Message() << name_of(config.task) << ", " << name_of(dtype_of<T>));
+  VisitLstm known(backend, config, dtype_of<T>, tf32), unknown(backend, config, dtype_of<T>, tf32);
+  const Capacity capacity = {7, 33, 60, 9};
+  known.initialize(3);
+  unknown.initialize(3);
+  known.reserve(capacity, true);  // the same plan for both
+  DeviceBatch fixed(backend), free(backend);
+  fixed.fix(capacity);
+  const DeviceTargets<T> targets(backend, Targets<T>(config.task));
+  std::vector<PatientVisits> rotated = some_patients();
+  for (int turn = 0; turn < 4; ++turn) {
+    if (turn == 2) rotated.resize(2);
+    fixed.load(RaggedBatch::from_patients(rotated));
+    free.load(RaggedBatch::from_patients(rotated));
+    const DeviceArray<float> loss(backend, {-1, -1, -2, -2});
+    known.forward_backward(free, targets.view(), 17, nullptr, loss.data(), loss.data() + 1);
+    unknown.forward_backward(fixed, targets.view(), 17, nullptr, loss.data() + 2, loss.data() + 3);
+    const auto losses = loss.host();
+    EXPECT_EQ(losses[0], losses[2]);
+    EXPECT_EQ(losses[1], losses[3]);
+    EXPECT_TRUE(same_bits(copied<T>(*backend, known.gradient_data(), known.parameter_count()),
+                          copied<T>(*backend, unknown.gradient_data(), unknown.parameter_count())));
+    std::rotate(rotated.begin(), rotated.begin() + 1, rotated.end());
+  }
+}
+
+TEST_P(ModelOnBackend, AFixedBatchGivesTheBitsOfOneWhoseCountsTheHostKnows) {
+  for (const ModelConfig& config : configs(0.3)) {
+    if (backend->device() == DeviceType::cpu) {
+      check_fixed<float>(poisoned, config, false);
+    } else {
+      check_fixed<float>(poisoned, config, true);
+      check_fixed<bf16>(poisoned, config, false);
+    }
+  }
+}
+
+TEST_P(ModelOnBackend, AFixedBatchNeedsAnLstmThatDoesWithoutTheHost) {
+  if (backend->device() == DeviceType::cpu) GTEST_SKIP() << "the CPU's does";
+  VisitLstm model = model_of(config_for(Task::visit_binary));
+  DeviceBatch fixed(poisoned);
+  fixed.fix({7, 33, 60, 9});
+  fixed.load(RaggedBatch::from_patients(some_patients()));
+  expect_error(ErrorCode::unsupported, {"algorithm is persistent", "tf32 = false"},
+               [&] { model.forward(fixed); });
+}
+
 TEST_P(ModelOnBackend, ABatchWithoutLabelsHasNoLossAndNoGradient) {
   for (const DType dtype : {DType::f32, DType::bf16}) {
     if (dtype == DType::bf16 && !computes_in<bf16>()) continue;

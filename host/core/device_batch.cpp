@@ -1,5 +1,9 @@
+#include <limits>
+#include <numeric>
 #include <span>
+#include <utility>
 
+#include "host/core/capacity.hpp"
 #include "host/core/check.hpp"
 #include "host/core/staging.hpp"
 #include "ragtime/ragged_batch.hpp"
@@ -71,6 +75,20 @@ DeviceBatch::DeviceBatch(std::shared_ptr<Backend> backend) : backend_(std::move(
   check(backend_ != nullptr, ErrorCode::invalid_argument, "backend is null: expected one from make_backend");
 }
 
+void DeviceBatch::fix(const Capacity& capacity, bool code_weights) {
+  check(memory_.data() == nullptr, ErrorCode::invalid_argument,
+        "a batch has been loaded: expected fix before the first load, what is loaded has its places");
+  for (const auto& [count, name] : {std::pair{capacity.sequences, "capacity.sequences"},
+                                    {capacity.rows, "capacity.rows"},
+                                    {capacity.codes, "capacity.codes"},
+                                    {capacity.steps, "capacity.steps"}})
+    check(count >= 0 && count <= std::numeric_limits<std::int32_t>::max(), ErrorCode::invalid_argument, name,
+          " is ", count, ": expected 0 to 2^31 - 1");
+  capacity_ = capacity;
+  is_fixed_ = true;
+  fixed_weights_ = code_weights;
+}
+
 void DeviceBatch::load(const RaggedBatch& batch, Stream stream) {
   check_layout(batch.layout);
   check_codes(batch);
@@ -86,20 +104,40 @@ void DeviceBatch::stage(const RaggedLayout& layout, const RaggedBatch* batch, St
   const auto codes = batch == nullptr ? std::size_t{0} : batch->codes.size();
   const std::vector<std::int32_t> counts = {layout.sequences(), layout.rows(),
                                             static_cast<std::int32_t>(codes), layout.steps()};
+  const Capacity size = {layout.sequences(), layout.rows(), static_cast<std::int64_t>(codes), layout.steps()};
+  if (is_fixed_) {
+    check_fits(size.sequences, capacity_.sequences, "sequences");
+    check_fits(size.rows, capacity_.rows, "rows");
+    check_fits(size.codes, capacity_.codes, "codes");
+    check_fits(size.steps, capacity_.steps, "steps");
+    check(batch == nullptr || fixed_weights_ != batch->code_weights.empty() || codes == 0,
+          ErrorCode::invalid_argument, "code_weights has ",
+          batch == nullptr ? std::size_t{0} : batch->code_weights.size(), " elements: expected ",
+          fixed_weights_ ? codes : 0, ", as fix was told");
+  }
+  const Capacity room = is_fixed_ ? capacity_ : size;
   Staging staging(backend_);
   const std::size_t at_counts = staging.add(counts);
-  const std::size_t at_offsets = staging.add(layout.visit_offsets);
-  const std::size_t at_order = staging.add(layout.order);
-  const std::size_t at_inverse = staging.add(layout.inverse_order);
-  const std::size_t at_sizes = staging.add(layout.batch_sizes);
+  const std::size_t at_offsets = staging.add(layout.visit_offsets, room.sequences + 1);
+  const std::size_t at_order = staging.add(layout.order, room.sequences);
+  const std::size_t at_inverse = staging.add(layout.inverse_order, room.sequences);
+  const std::size_t at_sizes = staging.add(layout.batch_sizes, room.steps);
   std::size_t at_code_offsets = 0, at_codes = 0, at_weights = 0, at_ids = 0;
+  std::vector<std::int32_t> code_offsets;
+  std::vector<std::uint32_t> ids;
   if (batch != nullptr) {
-    at_code_offsets = staging.add(batch->code_offsets);
+    code_offsets = batch->code_offsets;
     // One more, the end once again: whoever asks for the codes of the row after the last finds none.
-    staging.extend(std::span<const std::int32_t>(&batch->code_offsets.back(), 1));
-    at_codes = staging.add(batch->codes);
-    at_weights = staging.add(batch->code_weights);
-    at_ids = staging.add(batch->sequence_ids);
+    code_offsets.push_back(code_offsets.back());
+    ids = batch->sequence_ids;
+    if (is_fixed_ && ids.empty()) {  // what they are where there are none, so that there always are some
+      ids.resize(static_cast<std::size_t>(size.sequences));
+      std::iota(ids.begin(), ids.end(), 0u);
+    }
+    at_code_offsets = staging.add(code_offsets, room.rows + 2);
+    at_codes = staging.add(batch->codes, room.codes);
+    at_weights = staging.add(batch->code_weights, fixed_weights_ ? room.codes : 0);
+    at_ids = staging.add(ids, is_fixed_ ? room.sequences : 0);
   }
   staging.copy(staging_, memory_, stream);
 
@@ -114,15 +152,16 @@ void DeviceBatch::stage(const RaggedLayout& layout, const RaggedBatch* batch, St
   view_.order = at(at_order);
   view_.inverse_order = at(at_inverse);
   view_.batch_sizes = at(at_sizes);
-  view_.host_counts = host_counts_.data();
-  view_.host_batch_sizes = host_batch_sizes_.data();
-  const bool has_ids = batch != nullptr && !batch->sequence_ids.empty();
+  view_.host_counts = is_fixed_ ? nullptr : host_counts_.data();
+  view_.host_batch_sizes = is_fixed_ ? nullptr : host_batch_sizes_.data();
+  const bool has_ids = batch != nullptr && (is_fixed_ || !batch->sequence_ids.empty());
   view_.sequence_ids = has_ids ? reinterpret_cast<const std::uint32_t*>(at(at_ids)) : nullptr;
   code_offsets_ = batch == nullptr ? nullptr : at(at_code_offsets);
   codes_ = batch == nullptr ? nullptr : at(at_codes);
-  const bool has_weights = batch != nullptr && !batch->code_weights.empty();
+  const bool has_weights = batch != nullptr && (is_fixed_ ? fixed_weights_ : !batch->code_weights.empty());
   code_weights_ = has_weights ? reinterpret_cast<const float*>(at(at_weights)) : nullptr;
-  size_ = {layout.sequences(), layout.rows(), static_cast<std::int64_t>(codes), layout.steps()};
+  size_ = size;
+  capacity_ = room;
 }
 
 }  // namespace ragtime

@@ -3,7 +3,9 @@
 // The way of host arrays to a device: side by side, each aligned to 64 bytes, into one piece of memory that
 // the device copies from while the host goes on, and over in one copy.
 
+#include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <vector>
@@ -26,6 +28,13 @@ class Staging {
   template <class T>
   std::size_t add(const std::vector<T>& values) {
     return add(std::span<const T>(values));
+  }
+  // The same with room for `room` elements, of which those behind the values stay as they are, whatever.
+  template <class T>
+  std::size_t add(const std::vector<T>& values, std::int64_t room) {
+    const std::size_t begin = add(values);
+    bytes_ = begin + std::max(values.size(), static_cast<std::size_t>(room)) * sizeof(T);
+    return begin;
   }
   // The same right behind the array before.
   template <class T>

@@ -85,7 +85,7 @@ const void* VisitLstm::State::forward(const Mode& mode, const DeviceBatch& batch
 
   LinearForward head;
   head.rows = head_rows(batch);
-  head.host_rows = patient_level() ? batch.size().sequences : batch.size().rows;
+  head.host_rows = host_head_rows(batch);
   head.x = features;
   head.weight = at(values, head_weight());
   head.bias = at(values, head_bias());
@@ -129,7 +129,7 @@ void VisitLstm::State::backward(const Mode& mode, const DeviceBatch& batch, cons
 
   LinearBackward head;
   head.rows = head_rows(batch);
-  head.host_rows = patient_level() ? batch.size().sequences : batch.size().rows;
+  head.host_rows = host_head_rows(batch);
   head.x = plans.feature_dropout ? memory.features : patient_level() ? memory.states : memory.y;
   head.weight = at(values, head_weight());
   head.d_y = memory.d_logits;
@@ -202,12 +202,12 @@ void* VisitLstm::gradient_data() const {
 }
 
 void VisitLstm::reserve(const Capacity& capacity, bool training) {
-  state_->reserve(capacity, training);
+  state_->reserve(capacity, training, false);
 }
 
 const void* VisitLstm::forward(const DeviceBatch& batch, Stream stream, std::uint64_t* status) {
   check_codes(batch);
-  state_->reserve(batch.size(), false);
+  state_->reserve(batch, false);
   return state_->forward(state_->inference, batch, {}, stream, status);
 }
 
@@ -224,7 +224,7 @@ const void* VisitLstm::forward_backward(const DeviceBatch& batch, const ModelTar
                                         void* weight_sum, Stream stream, std::uint64_t* status) {
   check_codes(batch);
   check_targets(state_->config.task, targets);
-  state_->reserve(batch.size(), true);
+  state_->reserve(batch, true);
   const DropoutKey key{seed, step, 0};
   const void* logits = state_->forward(state_->training, batch, key, stream, status);
   state_->loss(state_->training, batch, targets, loss, weight_sum, stream, status);

@@ -65,7 +65,8 @@ AttentionWeights VisitLstm::State::attention_weights() const {
   return {at(values, 1), at(values, 2), at(values, 3), at(values, 4)};
 }
 
-VisitLstm::State::Plans VisitLstm::State::make_plans(const Capacity& capacity, bool for_training) const {
+VisitLstm::State::Plans VisitLstm::State::make_plans(const Capacity& capacity, bool for_training,
+                                                     bool any_batch) const {
   SegmentPoolDesc pool;
   pool.dtype = dtype;
   pool.mode = config.visit_aggregation;
@@ -88,6 +89,9 @@ VisitLstm::State::Plans VisitLstm::State::make_plans(const Capacity& capacity, b
   lstm.dropout = config.dropout;
   lstm.training = for_training;
   lstm.tf32 = tf32;
+  lstm.rows_on_host = !any_batch;
+  // The one that does without the host; elsewhere than on CUDA all do.
+  if (any_batch && backend->device() == DeviceType::cuda) lstm.algorithm = LstmAlgorithm::persistent;
   lstm.capacity = capacity;
 
   LinearDesc head;
@@ -95,7 +99,7 @@ VisitLstm::State::Plans VisitLstm::State::make_plans(const Capacity& capacity, b
   head.rows = patient_level() ? capacity.sequences : capacity.rows;
   head.input_size = feature_width();
   head.output_size = config.output_dim;
-  head.rows_on_host = true;
+  head.rows_on_host = !any_batch;
   head.tf32 = tf32;
 
   MaskedLossDesc loss;
@@ -177,19 +181,21 @@ void VisitLstm::State::allocate_gradients() {
 }
 
 // Whatever fails, fails before the mode changes.
-void VisitLstm::State::reserve(const Capacity& wanted, bool for_training) {
+void VisitLstm::State::reserve(const Capacity& wanted, bool for_training, bool any_batch) {
   Mode& mode = for_training ? training : inference;
   check(!for_training || dtype != DType::f16, ErrorCode::unsupported,
         "dtype is f16: expected f32 or bf16 for training, in f16 small gradients are 0");
-  if (mode.plans && contains(mode.capacity, wanted)) return;
+  if (mode.plans && contains(mode.capacity, wanted) && (mode.any_batch || !any_batch)) return;
   const Capacity grown = widened(mode.capacity, wanted);
-  Plans plans = make_plans(grown, for_training);
+  any_batch = any_batch || mode.any_batch;
+  Plans plans = make_plans(grown, for_training, any_batch);
   Carver sizes(nullptr);
   carve(sizes, plans, grown, for_training);
   if (for_training && gradients.data() == nullptr) allocate_gradients();
   if (sizes.bytes() > activations.bytes()) activations = Buffer(backend, sizes.bytes());
   mode.plans.emplace(std::move(plans));
   mode.capacity = grown;
+  mode.any_batch = any_batch;
 }
 
 }  // namespace ragtime

@@ -28,6 +28,7 @@ struct VisitLstm::State {
   struct Mode {
     bool training = false;
     Capacity capacity;
+    bool any_batch = false;  // the plans do without the host's copies of a batch's counts
     std::optional<Plans> plans;
   };
 
@@ -63,9 +64,16 @@ struct VisitLstm::State {
   const std::int32_t* head_rows(const DeviceBatch& batch) const {
     return batch.view().counts + (patient_level() ? 0 : 1);
   }
+  std::int64_t host_head_rows(const DeviceBatch& batch) const {
+    return batch.is_fixed() ? -1 : patient_level() ? batch.size().sequences : batch.size().rows;
+  }
 
-  void reserve(const Capacity& wanted, bool training);
-  Plans make_plans(const Capacity& capacity, bool training) const;
+  // any_batch: for batches whose counts only the device knows.
+  void reserve(const Capacity& wanted, bool training, bool any_batch);
+  void reserve(const DeviceBatch& batch, bool for_training) {
+    reserve(batch.capacity(), for_training, batch.is_fixed());
+  }
+  Plans make_plans(const Capacity& capacity, bool training, bool any_batch) const;
   Memory carve(Carver& carver, const Plans& plans, const Capacity& capacity, bool training) const;
   Memory memory_of(const Mode& mode) const;
   void allocate_gradients();
@@ -87,7 +95,7 @@ struct VisitLstm::State {
   std::vector<LstmWeights> lstm_weights;
   std::vector<LstmGradients> lstm_gradients;
   Buffer values, gradients, activations;
-  Mode inference{false, {}, {}}, training{true, {}, {}};
+  Mode inference{false, {}, false, {}}, training{true, {}, false, {}};
 };
 
 }  // namespace ragtime

@@ -79,10 +79,20 @@ class DeviceBatch {
  public:
   explicit DeviceBatch(std::shared_ptr<Backend> backend);
 
-  // Both throw Error (shape_mismatch, invalid_argument) when a batch filled by hand does not add up; what was
-  // loaded before then stays. Code ids are not checked here: operations report them to the status word. The
-  // host batch may go on return. The copy is queued on the stream; whoever loads on another one than before,
-  // or still has what was loaded before in use there, puts them in order first (Backend::order).
+  // From the next load on every array has a place of its own, with room for batches up to `capacity`, and
+  // operations are told nothing of the counts on the host (view().host_counts is null). So every pointer,
+  // once loaded, stays as it is whatever is loaded next: a CUDA graph that captured operations on this batch
+  // holds for every batch of that size, where the operations can do without the host (lstm.hpp). Batches must
+  // have code_weights or not as code_weights says. Before the first load.
+  void fix(const Capacity& capacity, bool code_weights = false);
+  bool is_fixed() const { return is_fixed_; }
+  const Capacity& capacity() const { return capacity_; }  // fixed at; else that of the batch loaded
+
+  // Both throw Error(out_of_range) on a batch beyond a fixed capacity, and Error (shape_mismatch,
+  // invalid_argument) when a batch filled by hand does not add up; what was loaded before then stays. Code
+  // ids are not checked here: operations report them to the status word. The host batch may go on return. The
+  // copy is queued on the stream; whoever loads on another one than before, or still has what was loaded
+  // before in use there, puts them in order first (Backend::order).
   void load(const RaggedBatch& batch, Stream stream = {});
   void load(const RaggedLayout& layout, Stream stream = {});  // without codes
 
@@ -104,7 +114,8 @@ class DeviceBatch {
   const std::int32_t* code_offsets_ = nullptr;
   const std::int32_t* codes_ = nullptr;
   const float* code_weights_ = nullptr;
-  Capacity size_;
+  Capacity size_, capacity_;
+  bool is_fixed_ = false, fixed_weights_ = false;
 };
 
 // Which sequences go into which batch of an epoch.

@@ -104,8 +104,12 @@ class VisitLstm {
   void* gradient_data() const;   // device, likewise; null before the first reserve(..., true)
 
   // Makes room for batches up to this size, after which those run without allocating. A larger batch makes
-  // room for itself; nothing ever shrinks. Throws Error(unsupported) on training in f16, whose gradients
-  // would vanish without a scaled loss.
+  // room for itself, and one that is fixed (DeviceBatch::fix) for its whole capacity; nothing ever shrinks.
+  // Throws Error(unsupported) on training in f16, whose gradients would vanish without a scaled loss.
+  //
+  // On a fixed batch the LSTM is `persistent`, so a CUDA graph that captured a call holds for whatever is
+  // loaded into that batch later, and Error(unsupported) says why where there is none (f32 without tf32, a
+  // hidden_dim beyond its tiles).
   void reserve(const Capacity& capacity, bool training);
 
   // Logits [R, K] on the device, valid until the next call. Dropout is off.
