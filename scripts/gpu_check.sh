@@ -29,10 +29,10 @@ declare -A about=(
   [tune]="optional: every cut of the persistent LSTM, predicted and measured"
   [profile]="optional: the persistent kernels of two cases under ncu")
 # Quick ones that between them run every kind of kernel; the others take minutes under a sanitizer. NAME=FILTER: of that program
-# only these cases, which have every cut of the smallest hidden size, sequences by the crowd and one at a time, and no host.
+# only these cases, which have every path of the kernels at its smallest, blocks that are no cluster, and no host.
 sanitized="final_state_test batch_builder_test layout_test dropout_test adamw_optimizer_test linear_test segment_pool_test lstm_step_test"
-sanitized+=" masked_loss_test lstm_persistent_test=*EveryCutOnACrowd lstm_persistent_batch_test=*WhetherTheHostKnowsItChangesNoBit"
-sanitized+=" lstm_grid_test"
+sanitized+=" masked_loss_test lstm_persistent_test=*EveryPathAtItsSmallest lstm_persistent_batch_test=*WhetherTheHostKnowsItChangesNoBit"
+sanitized+=" lstm_grid_test=*FewSequences"
 
 command="scripts/gpu_check.sh $*"
 backend=cuda device=cuda rehearse='' deps='' first='' only='' list='' tests=''

@@ -55,6 +55,7 @@ nlohmann::ordered_json row_of(const LstmPassChoice& pass) {
     row["cluster"] = pass.cluster;
     row["slots"] = pass.slots;
     row["clusters"] = pass.clusters;
+    row["grid"] = pass.grid;
   }
   if (pass.us > 0) {
     row["steps"] = pass.steps;
