@@ -18,7 +18,8 @@
 // Shared          SharedMemory::take<T>: dynamic, carved array by array; SharedSize: its size on the host, by
 //                 the same calls; RAGTIME_SHARED: static
 // Asynchronous    cp_async<4, 8, 16>(to, from, bytes): zero behind `bytes`; cp_async_commit cp_async_wait<N>
-// Cluster         has_clusters, cluster_rank cluster_size cluster_sync = cluster_arrive + cluster_wait, map_rank;
+// Cluster         has_clusters, cluster_rank cluster_size cluster_sync = cluster_arrive + cluster_wait,
+// map_rank;
 //                 mbarrier_* and st_async: 4, 8 or 16 bytes to another block, counted on its mbarrier;
 //                 a wait acquires shared memory of the cluster, and no other.
 //                 Before sm_90 a cluster is one block, mbarriers count arrivals only, and st_async traps.

@@ -57,8 +57,8 @@ RAGTIME_DEVICE void mbarrier_arrive_expect_tx(Mbarrier* barrier, unsigned bytes)
                "r"(bytes)
                : "memory");
 }
-// Acquires what arrived in shared memory with the barrier, and of other memory nothing: an acquire of all of it
-// would empty the first-level cache, every time and for every warp.
+// Acquires what arrived in shared memory with the barrier, and of other memory nothing: an acquire of all of
+// it would empty the first-level cache, every time and for every warp.
 RAGTIME_DEVICE void mbarrier_wait(Mbarrier* barrier, unsigned parity) {
 #if __CUDACC_VER_MAJOR__ >= 13
   asm volatile(
