@@ -22,6 +22,7 @@ set(RAGTIME_CUDA_SOURCES
   lstm_persistent_forward_bf16.cu
   lstm_persistent_forward_f16.cu
   lstm_persistent_forward_f32.cu
+  lstm_persistent_run.cu
   masked_loss.cu
   segment_pool.cu
   segment_pool_attention.cu
