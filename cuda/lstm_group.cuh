@@ -78,5 +78,17 @@ class LstmGroup {
   unsigned rank_;
 };
 
+// What a launch of a kernel with that shape takes.
+template <class Shape, class Args>
+LstmPersistentKernel<Args> lstm_kernel(void (*run)(Args)) {
+  constexpr std::size_t bytes = [] {
+    arch::SharedSize shared;
+    Shape::carve(shared);
+    return shared.bytes();
+  }();
+  static_assert(bytes <= most_shared_bytes);
+  return {Shape::tile, run, Shape::threads, bytes, Shape::grid ? LstmGroup<Shape>::bytes : 0};
+}
+
 }  // namespace RAGTIME_ARCH
 }  // namespace ragtime::cuda

@@ -51,10 +51,44 @@ struct alignas(16) SlotStep {
   std::int32_t ended;  // the sequence whose last visit was the step before, or none
 };
 
+// A warp's weights: the first k steps of each of its tiles into registers, the others into `shared`,
+// [tiles][Shape::shared_steps][32] of this warp. tile(m): where tile m begins for this block, [steps][32].
+template <class Shape, int kept, class Tile>
+RAGTIME_DEVICE void lstm_load_weights(arch::Chunk<16> (&weights)[Shape::tiles][kept], arch::Chunk<16>* shared,
+                                      Tile tile) {
+  const unsigned lane = arch::lane();
+  RAGTIME_UNROLL
+  for (int m = 0; m < Shape::tiles; ++m) {
+    const arch::Chunk<16>* const from = tile(m) + lane;
+    RAGTIME_UNROLL
+    for (int k = 0; k < Shape::register_steps; ++k) weights[m][k] = arch::load<16>(from + k * 32);
+    for (int k = Shape::register_steps; k < Shape::steps; ++k)
+      shared[(m * Shape::shared_steps + k - Shape::register_steps) * 32 + lane] =
+          arch::load<16>(from + k * 32);
+  }
+}
+
+// Step 0, in which no slot does anything, and in a cluster the barriers of the first two steps: step 0 waits
+// for the announcements that come before it, step 1 for `step_bytes`, as all that follow.
+template <class Shape>
+RAGTIME_DEVICE void lstm_begin(const Shape& at, [[maybe_unused]] unsigned step_bytes) {
+  const unsigned thread = arch::thread_rank();
+  if (thread < Shape::slots) at.announced[thread] = {SlotStep::none, 0, 0, SlotStep::none};
+  if constexpr (Shape::clustered) {
+    if (thread == 0) {
+      arch::mbarrier_init(&at.full[0], 1);
+      arch::mbarrier_init(&at.full[1], 1);
+      arch::mbarrier_fence_init();
+      arch::mbarrier_arrive_expect_tx(&at.full[0], (Shape::ahead - 1) * Shape::announced_bytes);
+      arch::mbarrier_arrive_expect_tx(&at.full[1], step_bytes);
+    }
+    arch::cluster_sync();
+  }
+}
+
 struct LstmScheduleTuning {
-  static constexpr int ring = 8;  // announcements kept; more than twice `ahead`
-  static constexpr int reserve =
-      4;  // visits before the end of a sequence at which its slot asks for the next
+  static constexpr int ring = 8;     // announcements kept; more than twice `ahead`
+  static constexpr int reserve = 4;  // visits before its sequence's end at which a slot asks for the next
 };
 
 // One per lane of the first warp of every block. ascending: the walk goes from a sequence's first row to its

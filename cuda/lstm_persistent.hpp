@@ -45,9 +45,8 @@ struct LstmTiling {
 };
 
 inline constexpr int lstm_max_directions = 2;
-inline constexpr std::size_t most_shared_bytes =
-    227 * 1024;                              // that a block of compute capability 9.0 can have
-inline constexpr int lstm_group_flags = 32;  // of a group, side by side
+inline constexpr std::size_t most_shared_bytes = 227 * 1024;  // of a block, compute capability 9.0
+inline constexpr int lstm_group_flags = 32;                   // of a group, side by side
 
 // One sequence as the schedule hands it out, longest first. 16 bytes; the first 8 are loaded at once.
 struct alignas(16) LstmJob {

@@ -45,7 +45,7 @@
 namespace ragtime::cuda {
 inline namespace RAGTIME_ARCH {
 
-// What a cell reads from memory for a step; asked for while the step before is multiplied.
+// What a cell reads from memory for a step; asked for two steps before.
 template <class T>
 struct LstmCellInputs {
   arch::Chunk<4 * sizeof(T)> gates;
@@ -213,30 +213,14 @@ lstm_persistent_backward(LstmPersistentBackward<T> args) {
   const std::int64_t before = direction == 0 ? -1 : 1;  // from a visit's row to that of the one before it
 
   arch::Chunk<16> weights[tiles][Shape::register_steps > 0 ? Shape::register_steps : 1];
-  RAGTIME_UNROLL
-  for (int m = 0; m < tiles; ++m) {
-    const arch::Chunk<16>* from = (direction == 0 ? args.weights[0] : args.weights[1]) +
-                                  (std::int64_t{warp * tiles + m} * cluster + rank) * Shape::steps * 32 +
-                                  lane;
-    RAGTIME_UNROLL
-    for (int k = 0; k < Shape::register_steps; ++k) weights[m][k] = arch::load<16>(from + k * 32);
-    for (int k = Shape::register_steps; k < Shape::steps; ++k)
-      at.weights[((warp * tiles + m) * Shape::shared_steps + k - Shape::register_steps) * 32 + lane] =
-          arch::load<16>(from + k * 32);
-  }
+  arch::Chunk<16>* const shared_weights = at.weights + warp * tiles * Shape::shared_steps * 32;
+  lstm_load_weights<Shape>(weights, shared_weights, [&](int m) {
+    return (direction == 0 ? args.weights[0] : args.weights[1]) +
+           (std::int64_t{warp * tiles + m} * cluster + rank) * Shape::steps * 32;
+  });
 
   const unsigned step_bytes = Shape::announced_bytes + Shape::part_bytes;
-  if (thread < slots) at.announced[thread] = {SlotStep::none, 0, 0, SlotStep::none};  // step 0
-  if constexpr (Shape::clustered) {
-    if (thread == 0) {
-      arch::mbarrier_init(&at.full[0], 1);
-      arch::mbarrier_init(&at.full[1], 1);
-      arch::mbarrier_fence_init();
-      arch::mbarrier_arrive_expect_tx(&at.full[0], (Shape::ahead - 1) * Shape::announced_bytes);
-      arch::mbarrier_arrive_expect_tx(&at.full[1], step_bytes);
-    }
-    arch::cluster_sync();
-  }
+  lstm_begin(at, step_bytes);
   SlotOwner<cluster, slots> owner(args.queue, direction, direction == 1, rank, which / args.directions,
                                   clusters / args.directions);
   const LstmGroup<Shape> group(args.groups, which, rank);
@@ -413,15 +397,7 @@ lstm_persistent_backward(LstmPersistentBackward<T> args) {
 // What a launch of it takes.
 template <class T, class Tiling>
 LstmPersistentKernel<LstmPersistentBackward<T>> lstm_backward_kernel() {
-  using Shape = LstmBackwardShape<T, Tiling>;
-  constexpr std::size_t bytes = [] {
-    arch::SharedSize shared;
-    Shape::carve(shared);
-    return shared.bytes();
-  }();
-  static_assert(bytes <= most_shared_bytes);
-  return {Tiling::tile, lstm_persistent_backward<T, Tiling>, Shape::threads, bytes,
-          Shape::grid ? LstmGroup<Shape>::bytes : 0};
+  return lstm_kernel<LstmBackwardShape<T, Tiling>>(lstm_persistent_backward<T, Tiling>);
 }
 
 }  // namespace RAGTIME_ARCH

@@ -217,31 +217,16 @@ lstm_persistent_forward(LstmPersistentForward<T> args) {
   const auto slot_of = [&](int n) { return n * 8 + column * 2 + pair; };
 
   arch::Chunk<16> weights[tiles][Shape::register_steps > 0 ? Shape::register_steps : 1];
+  arch::Chunk<16>* const shared_weights = at.weights + warp * tiles * Shape::shared_steps * 32;
+  lstm_load_weights<Shape>(weights, shared_weights, [&](int m) {
+    return side.weights + std::int64_t{unit_of(m) / 4} * Shape::steps * 32;
+  });
   float bias[tiles][2];  // of the lane's two gates
   RAGTIME_UNROLL
-  for (int m = 0; m < tiles; ++m) {
-    const int tile_index = unit_of(m) / 4;
-    const arch::Chunk<16>* from = side.weights + std::int64_t{tile_index} * Shape::steps * 32 + lane;
-    RAGTIME_UNROLL
-    for (int k = 0; k < Shape::register_steps; ++k) weights[m][k] = arch::load<16>(from + k * 32);
-    for (int k = Shape::register_steps; k < Shape::steps; ++k)
-      at.weights[((warp * tiles + m) * Shape::shared_steps + k - Shape::register_steps) * 32 + lane] =
-          arch::load<16>(from + k * 32);
-    load_floats(side.bias + std::int64_t{unit_of(m)} * 4 + pair * 2, bias[m]);
-  }
+  for (int m = 0; m < tiles; ++m) load_floats(side.bias + std::int64_t{unit_of(m)} * 4 + pair * 2, bias[m]);
 
   const unsigned step_bytes = Shape::announced_bytes + Shape::h_bytes;
-  if (thread < slots) at.announced[thread] = {SlotStep::none, 0, 0, SlotStep::none};  // step 0
-  if constexpr (Shape::clustered) {
-    if (thread == 0) {
-      arch::mbarrier_init(&at.full[0], 1);
-      arch::mbarrier_init(&at.full[1], 1);
-      arch::mbarrier_fence_init();
-      arch::mbarrier_arrive_expect_tx(&at.full[0], (Shape::ahead - 1) * Shape::announced_bytes);
-      arch::mbarrier_arrive_expect_tx(&at.full[1], step_bytes);
-    }
-    arch::cluster_sync();
-  }
+  lstm_begin(at, step_bytes);
   SlotOwner<cluster, slots> owner(args.queue, direction, direction == 0, rank, which / args.directions,
                                   clusters / args.directions);
   const LstmGroup<Shape> group(args.groups, which, rank);
@@ -433,15 +418,7 @@ lstm_persistent_forward(LstmPersistentForward<T> args) {
 // What a launch of it takes.
 template <class T, class Tiling>
 LstmPersistentKernel<LstmPersistentForward<T>> lstm_forward_kernel() {
-  using Shape = LstmForwardShape<T, Tiling>;
-  constexpr std::size_t bytes = [] {
-    arch::SharedSize shared;
-    Shape::carve(shared);
-    return shared.bytes();
-  }();
-  static_assert(bytes <= most_shared_bytes);
-  return {Tiling::tile, lstm_persistent_forward<T, Tiling>, Shape::threads, bytes,
-          Shape::grid ? LstmGroup<Shape>::bytes : 0};
+  return lstm_kernel<LstmForwardShape<T, Tiling>>(lstm_persistent_forward<T, Tiling>);
 }
 
 }  // namespace RAGTIME_ARCH

@@ -53,7 +53,7 @@ struct LstmPrepare {
   LstmGroups groups;  // whose flags are set to 0
   T* weight_ih;       // [D * Hp * 4, in]
   // Memory of the library's own, all `most_rows` rows of which a product will read: zeros behind the rows in
-  // use. Null: nothing to do.
+  // use, of which a batch beyond the capacity has none. Null: nothing to do.
   T* tail[2];  // [N, tail_width]
   std::int64_t tail_width[2];
   // A sequence without rows ends as it began. Forward h = h_0, to h_n; backward h = d_h_n + d_final_state, to
@@ -110,8 +110,8 @@ lstm_prepare(LstmPrepare<T> args) {
   for_each_thread(args.groups.count * lstm_group_flags,
                   [&](std::int64_t i) { args.groups.published[i] = 0; });
   for (int i = 0; i < 2; ++i) {
-    if (args.tail[i] == nullptr || !fits) continue;
-    const std::int64_t used = rows * args.tail_width[i];
+    if (args.tail[i] == nullptr) continue;
+    const std::int64_t used = fits ? rows * args.tail_width[i] : 0;
     for_each_thread(args.most_rows * args.tail_width[i] - used,
                     [&](std::int64_t e) { args.tail[i][used + e] = arch::from_float<T>(0); });
   }

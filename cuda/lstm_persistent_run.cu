@@ -286,10 +286,11 @@ void LstmPersistentCuda<T>::backward(const LstmBackward& args, Stream stream) co
     enqueue(launch_of("lstm_persistent_backward", backward_, choice_.backward, stream), backward_.run, walk);
 
     weight_gradients(args, rows, layer, x, own, work, stream);
-    const bool to_caller = layer == 0 && known;
-    T* d_x = layer > 0                          ? work.d_layer
-             : args.d_x == nullptr || to_caller ? static_cast<T*>(args.d_x)
-                                                : work.d_x;
+    T* d_x = static_cast<T*>(args.d_x);
+    if (layer > 0)
+      d_x = work.d_layer;
+    else if (d_x != nullptr && !known)
+      d_x = work.d_x;
     if (d_x != nullptr)
       products_.d_x[layer > 0]->run({.m = product_rows(rows),
                                      .k = directions_ * 4 * padded_,

@@ -77,8 +77,8 @@ TEST_P(LstmPersistentBatch, OnePlanAndItsMemoryServeAnyBatchWithinTheCapacity) {
   });
 }
 
-// A larger batch than the arrays have room for, of which the device alone learns: a status word, and nothing
-// written behind any array.
+// A larger batch than the arrays have room for, of which the device alone learns: a status word, gradients of
+// weights that are 0, and nothing written behind any array.
 TEST_P(LstmPersistentBatch, BeyondTheCapacityIsReportedAndNotWritten) {
   const LstmProblem fits = problem_of({3, 1, 2, 2});
   const LstmLoss loss = lstm_loss(fits);
@@ -113,8 +113,11 @@ TEST_P(LstmPersistentBatch, BeyondTheCapacityIsReportedAndNotWritten) {
       run.plan.backward(run.backward);
       expect_error(ErrorCode::out_of_range, {"larger than the capacity of the plan", number},
                    [&] { status.check(); });
-      EXPECT_TRUE(same_bits(run.outputs().d_h0, before.d_h0));  // also looks behind every array
-      EXPECT_TRUE(same_bits(run.outputs().d_c0, before.d_c0));
+      const auto back = run.outputs();  // also looks behind every array
+      EXPECT_TRUE(same_bits(back.d_h0, before.d_h0));
+      EXPECT_TRUE(same_bits(back.d_c0, before.d_c0));
+      for (const auto& gradient : back.gradients)  // as of a batch without rows
+        for (const T value : gradient) EXPECT_EQ(static_cast<double>(value), 0);
 
       run.forward.batch = run.backward.batch = within;  // and the next one is computed as ever
       run.plan.forward(run.forward);
