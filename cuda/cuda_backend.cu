@@ -37,6 +37,7 @@ class CudaBackend final : public Backend {
   CudaBackend() { device_properties(); }  // throws when there is none
 
   DeviceType device() const override { return DeviceType::cuda; }
+  int index() const override { return device_properties().index; }
   std::string description() const override {
     const DeviceProperties& device = device_properties();
     return concat("cuda, ", device.name, ", sm_", device.major, device.minor, ", ", device.multiprocessors,

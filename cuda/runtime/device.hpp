@@ -19,6 +19,7 @@ struct DeviceProperties {
   std::size_t memory = 0;    // bytes
   int major = 0, minor = 0;  // compute capability
   int multiprocessors = 0;
+  int index = 0;  // as cudaSetDevice counts
 };
 
 // Of the device that this process uses. Throws Error(unsupported) when there is none.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -21,6 +22,7 @@ class Backend {
   virtual ~Backend() = default;
 
   virtual DeviceType device() const = 0;
+  virtual int index() const { return 0; }       // of the device among those of its type
   virtual std::string description() const = 0;  // one line for a person: processor or GPU, threads or memory
 
   // Device memory. Throws Error(out_of_memory); the backend stays usable.
@@ -50,6 +52,19 @@ class Backend {
 // the calling thread's current device (cudaSetDevice) at the first call. Throws Error(unsupported) that says
 // what is missing.
 std::shared_ptr<Backend> make_backend(std::string_view device = "auto");
+
+// Where device memory comes from in place of the device's own allocator. Both are called by any thread that
+// calls the library, and must not call it.
+struct Allocator {
+  // Aligned to 256 bytes on CUDA and to 64 on the CPU; null: there is none, which becomes
+  // Error(out_of_memory).
+  std::function<void*(std::size_t bytes)> allocate;
+  std::function<void(void* memory, std::size_t bytes)> deallocate;  // what allocate gave, with its size
+};
+
+// The same device and operations, with memory from the allocator: Buffers, batches, models, optimizers, and
+// what plans keep. Throws Error(invalid_argument) where one of the three is missing.
+std::shared_ptr<Backend> with_allocator(std::shared_ptr<Backend> backend, Allocator allocator);
 
 // Names of the backends compiled into this library: "cpu", and "cuda" where it was built with it.
 std::vector<std::string> backends_built();

@@ -13,7 +13,7 @@ inline namespace RAGTIME_ARCH {
 
 const DeviceProperties& device_properties() {
   // Few, so that loops over the grid go round more than once.
-  static const DeviceProperties properties = {"emulated", std::size_t{1} << 34, 9, 0, 2};
+  static const DeviceProperties properties = {"emulated", std::size_t{1} << 34, 9, 0, 2, 0};
   return properties;
 }
 

@@ -1,0 +1,53 @@
+#pragma once
+
+// Tensors of the C API, which are DLPack's: checked against what an operation expects, and made.
+
+#include <cstdint>
+#include <initializer_list>
+#include <memory>
+
+#include "host/c_api/handles.hpp"
+#include "ragtime/backend.hpp"
+#include "ragtime/ragtime.h"
+
+namespace ragtime::c_api {
+
+enum class Element : std::uint8_t { f32, f64, bf16, f16, int32, uint64, uint8 };
+
+Element element_of(DType dtype);
+
+// A size that a tensor must have, or at least have.
+struct Extent {
+  std::int64_t size = 0;
+  bool or_more = false;
+};
+
+// Checks tensors of one device; what it throws names the tensor, what it has, and what was expected.
+class TensorReader {
+ public:
+  TensorReader(const Backend& backend, DType dtype)
+      : device_(backend.device()), index_(backend.index()), element_(element_of(dtype)) {}
+
+  // The first element; null for a null tensor, which means that it is not given. Never null for one that is,
+  // even where it has no elements.
+  void* operator()(const ragtime_tensor* tensor, const char* name,
+                   std::initializer_list<Extent> shape) const {
+    return read(tensor, name, element_, shape);
+  }
+  void* read(const ragtime_tensor* tensor, const char* name, Element element,
+             std::initializer_list<Extent> shape) const;
+
+ private:
+  DeviceType device_;
+  int index_;
+  Element element_;
+};
+
+// What owns a tensor's memory goes with it.
+ragtime_managed_tensor* make_tensor(const Backend& backend, Element element, const std::int64_t* shape,
+                                    std::int32_t ndim, void* data, std::shared_ptr<const void> owner);
+
+// A piece of memory that the caller gives with its size: aligned and large enough, else an Error.
+void check_space(const void* memory, std::size_t bytes, std::size_t needed, const char* name);
+
+}  // namespace ragtime::c_api

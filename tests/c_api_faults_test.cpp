@@ -1,0 +1,570 @@
+// What the C API does with bad arguments: a status and a text that names the argument, on every backend, and
+// nothing written. And what it promises besides: callers' allocators, one plan in several threads, DLPack's
+// layout.
+
+#include <gmock/gmock.h>
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstring>
+#include <thread>
+#include <vector>
+
+#include "ragtime/ragtime.h"  // before DLPack's own header, so that its types are the library's
+#include "tests/support.hpp"
+
+#if __has_include(<dlpack/dlpack.h>)
+#include <dlpack/dlpack.h>
+#define RAGTIME_TEST_DLPACK
+#endif
+
+namespace ragtime::test {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr std::int64_t input = 3, hidden = 4, rows = 6, sequences = 3, steps = 3;
+
+// A tensor over memory of a backend, to be spoilt.
+struct Tensor {
+  Tensor(const Backend& backend, void* data, std::vector<std::int64_t> sizes) : shape(std::move(sizes)) {
+    dl.data = data;
+    dl.device.device_type = backend.device() == DeviceType::cpu ? 1 : 2;
+    dl.device.device_id = backend.index();
+    dl.ndim = static_cast<std::int32_t>(shape.size());
+    dl.dtype.code = 2;
+    dl.dtype.bits = 32;
+    dl.dtype.lanes = 1;
+    dl.shape = shape.data();
+  }
+  Tensor(const Tensor&) = delete;
+  Tensor& operator=(const Tensor&) = delete;
+  std::vector<std::int64_t> shape, strides;
+  ragtime_tensor dl = {};
+};
+
+// An LSTM in f32 with everything that a run can have, in order.
+class CApi : public OnBackend {
+ protected:
+  void SetUp() override {
+    OnBackend::SetUp();
+    if (IsSkipped()) return;
+    ASSERT_EQ(ragtime_backend_open(GetParam().c_str(), nullptr, &opened), RAGTIME_OK) << ragtime_last_error();
+    const std::vector<std::int32_t> lengths = {2, 3, 1};
+    ASSERT_EQ(ragtime_batch_create(opened, &batch), RAGTIME_OK);
+    ASSERT_EQ(ragtime_batch_load_lengths(batch, lengths.data(), sequences, 0, nullptr), RAGTIME_OK);
+    desc.struct_size = sizeof(desc);
+    desc.input_size = input;
+    desc.hidden_size = hidden;
+    desc.algorithm = RAGTIME_LSTM_AUTOMATIC;
+    desc.capacity = {sequences, rows, 0, steps};
+    ASSERT_EQ(ragtime_lstm_create(opened, &desc, &lstm), RAGTIME_OK) << ragtime_last_error();
+    std::size_t workspace_bytes = 0, reserve_bytes = 0;
+    ASSERT_EQ(ragtime_lstm_workspace_bytes(lstm, &workspace_bytes), RAGTIME_OK);
+    ASSERT_EQ(ragtime_lstm_reserve_bytes(lstm, &reserve_bytes), RAGTIME_OK);
+    workspace = Buffer(backend, workspace_bytes);
+    reserve = Buffer(backend, reserve_bytes);
+
+    Numbers numbers(1);
+    const auto add = [&](std::vector<std::int64_t> shape) {
+      std::int64_t count = 1;
+      for (const std::int64_t size : shape) count *= size;
+      memory.emplace_back(backend, numbers.vector<float>(count));
+      tensors.push_back(std::make_unique<Tensor>(*backend, memory.back().data(), shape));
+      return &tensors.back()->dl;
+    };
+    weights = {add({4 * hidden, input}), add({4 * hidden, hidden}), add({4 * hidden}), add({4 * hidden}),
+               nullptr};
+    gradients = {add({4 * hidden, input}), add({4 * hidden, hidden}), add({4 * hidden}), add({4 * hidden}),
+                 nullptr};
+    const std::vector<std::int64_t> states = {1, sequences, hidden};
+    forward.struct_size = sizeof(forward);
+    forward.batch = batch;
+    forward.x = add({rows, input});
+    forward.weights = &weights;
+    forward.h0 = add(states);
+    forward.c0 = add(states);
+    forward.y = add({rows, hidden});
+    forward.h_n = add(states);
+    forward.c_n = add(states);
+    forward.final_state = add({sequences, hidden});
+    forward.c_seq = add({rows, hidden});
+    forward.workspace = workspace.data();
+    forward.workspace_bytes = workspace.bytes();
+    forward.reserve = reserve.data();
+    forward.reserve_bytes = reserve.bytes();
+    backward.struct_size = sizeof(backward);
+    backward.batch = batch;
+    backward.x = forward.x;
+    backward.weights = &weights;
+    backward.h0 = forward.h0;
+    backward.c0 = forward.c0;
+    backward.y = forward.y;
+    backward.d_y = add({rows, hidden});
+    backward.d_h_n = add(states);
+    backward.d_c_n = add(states);
+    backward.d_final_state = add({sequences, hidden});
+    backward.d_x = add({rows, input});
+    backward.d_h0 = add(states);
+    backward.d_c0 = add(states);
+    backward.gradients = &gradients;
+    backward.workspace = workspace.data();
+    backward.workspace_bytes = workspace.bytes();
+    backward.reserve = reserve.data();
+    backward.reserve_bytes = reserve.bytes();
+  }
+  void TearDown() override {
+    EXPECT_EQ(ragtime_lstm_destroy(lstm), RAGTIME_OK);
+    EXPECT_EQ(ragtime_batch_destroy(batch), RAGTIME_OK);
+    EXPECT_EQ(ragtime_backend_close(opened), RAGTIME_OK);
+    OnBackend::TearDown();
+  }
+
+  ragtime_status run_forward() { return ragtime_lstm_forward(lstm, &forward, nullptr); }
+  ragtime_status run_backward() { return ragtime_lstm_backward(lstm, &backward, nullptr); }
+  std::vector<float> y() const { return memory[11].host(); }
+
+  ragtime_backend opened = nullptr;
+  ragtime_batch batch = nullptr;
+  ragtime_lstm lstm = nullptr;
+  ragtime_lstm_desc desc = {};
+  ragtime_lstm_weights weights = {}, gradients = {};
+  ragtime_lstm_forward_args forward = {};
+  ragtime_lstm_backward_args backward = {};
+  std::vector<DeviceArray<float>> memory;
+  std::vector<std::unique_ptr<Tensor>> tensors;
+  Buffer workspace, reserve;
+};
+
+#define EXPECT_REFUSED(call, status, text)              \
+  do {                                                  \
+    EXPECT_EQ(call, status) << ragtime_last_error();    \
+    EXPECT_THAT(ragtime_last_error(), HasSubstr(text)); \
+  } while (false)
+
+// Every tensor of a run, spoilt in every way there is: the error names it, and says what was expected.
+TEST_P(CApi, EveryTensorIsChecked) {
+  ASSERT_EQ(run_forward(), RAGTIME_OK) << ragtime_last_error();
+  ASSERT_EQ(run_backward(), RAGTIME_OK) << ragtime_last_error();
+  const auto written = y();
+  struct Place {
+    const ragtime_tensor** tensor;
+    const char* name;
+    bool backward;
+  };
+  const std::vector<Place> places = {
+      {&forward.x, "args.x ", false},
+      {&forward.h0, "args.h0 ", false},
+      {&forward.c0, "args.c0 ", false},
+      {&forward.y, "args.y ", false},
+      {&forward.h_n, "args.h_n ", false},
+      {&forward.c_n, "args.c_n ", false},
+      {&forward.final_state, "args.final_state ", false},
+      {&forward.c_seq, "args.c_seq ", false},
+      {&weights.weight_ih, "args.weights[0].weight_ih ", false},
+      {&weights.weight_hh, "args.weights[0].weight_hh ", false},
+      {&weights.bias_ih, "args.weights[0].bias_ih ", false},
+      {&weights.bias_hh, "args.weights[0].bias_hh ", false},
+      {&backward.x, "args.x ", true},
+      {&backward.h0, "args.h0 ", true},
+      {&backward.c0, "args.c0 ", true},
+      {&backward.y, "args.y ", true},
+      {&backward.d_y, "args.d_y ", true},
+      {&backward.d_h_n, "args.d_h_n ", true},
+      {&backward.d_c_n, "args.d_c_n ", true},
+      {&backward.d_final_state, "args.d_final_state ", true},
+      {&backward.d_x, "args.d_x ", true},
+      {&backward.d_h0, "args.d_h0 ", true},
+      {&backward.d_c0, "args.d_c0 ", true},
+      {&gradients.weight_ih, "args.gradients[0].weight_ih ", true},
+      {&gradients.weight_hh, "args.gradients[0].weight_hh ", true},
+      {&gradients.bias_ih, "args.gradients[0].bias_ih ", true},
+      {&gradients.bias_hh, "args.gradients[0].bias_hh ", true},
+  };
+  for (const Place& place : places) {
+    const ragtime_tensor* const good = *place.tensor;
+    std::vector<std::int64_t> shape(good->shape, good->shape + good->ndim), strides = shape;
+    const auto refused = [&](const ragtime_tensor& bad, ragtime_status status, const char* what) {
+      *place.tensor = &bad;
+      const ragtime_status got = place.backward ? run_backward() : run_forward();
+      EXPECT_EQ(got, status) << place.name << what << ": " << ragtime_last_error();
+      std::string name = place.name;
+      name.pop_back();
+      EXPECT_THAT(ragtime_last_error(), HasSubstr(name)) << what;
+      EXPECT_THAT(ragtime_last_error(),
+                  testing::AnyOf(HasSubstr("expected"), HasSubstr("larger than"), HasSubstr("aligned")))
+          << what;
+      *place.tensor = good;
+    };
+    ragtime_tensor bad = *good;
+    bad.dtype.bits = 64;
+    refused(bad, RAGTIME_SHAPE_MISMATCH, "f64");
+    bad = *good;
+    bad.dtype.code = 0;
+    refused(bad, RAGTIME_SHAPE_MISMATCH, "int32");
+    bad = *good;
+    bad.dtype.code = 250;
+    refused(bad, RAGTIME_SHAPE_MISMATCH, "an unknown type");
+    bad = *good;
+    bad.dtype.lanes = 2;
+    refused(bad, RAGTIME_SHAPE_MISMATCH, "two lanes");
+    bad = *good;
+    bad.device.device_type = backend->device() == DeviceType::cpu ? 2 : 1;
+    refused(bad, RAGTIME_SHAPE_MISMATCH, "the other device");
+    bad = *good;
+    bad.device.device_type = 10;
+    refused(bad, RAGTIME_SHAPE_MISMATCH, "a foreign device");
+    if (backend->device() == DeviceType::cuda) {
+      bad = *good;
+      bad.device.device_id = backend->index() + 1;
+      refused(bad, RAGTIME_SHAPE_MISMATCH, "the next device");
+    }
+    bad = *good;
+    bad.ndim = good->ndim + 1;
+    refused(bad, RAGTIME_SHAPE_MISMATCH, "a dimension more");
+    bad.ndim = 0;
+    refused(bad, RAGTIME_SHAPE_MISMATCH, "no dimension");
+    bad.ndim = -1;
+    refused(bad, RAGTIME_SHAPE_MISMATCH, "-1 dimensions");
+    bad = *good;
+    bad.shape = nullptr;
+    refused(bad, RAGTIME_INVALID_ARGUMENT, "no shape");
+    bad = *good;
+    bad.data = nullptr;
+    refused(bad, RAGTIME_INVALID_ARGUMENT, "no data");
+    bad = *good;
+    bad.byte_offset = 2;
+    refused(bad, RAGTIME_INVALID_ARGUMENT, "half an element off");
+    for (std::size_t i = 0; i < shape.size(); ++i) {
+      bad = *good;
+      bad.shape = shape.data();
+      for (const std::int64_t size : {shape[i] - 1, std::int64_t{-1}}) {
+        const std::int64_t kept = shape[i];
+        shape[i] = size;
+        refused(bad, RAGTIME_SHAPE_MISMATCH, "too small");
+        shape[i] = kept;
+      }
+      std::int64_t stride = 1;
+      for (std::size_t j = shape.size(); j-- > 0; stride *= shape[j]) strides[j] = stride;
+      strides[i] += 1;
+      bad = *good;
+      bad.strides = strides.data();
+      if (shape[i] > 1) refused(bad, RAGTIME_SHAPE_MISMATCH, "strided");
+    }
+    // The last size is never one that may be larger, but of the number of rows.
+    shape.back() += 1;
+    bad = *good;
+    bad.shape = shape.data();
+    refused(bad, RAGTIME_SHAPE_MISMATCH, "too large");
+    shape.back() -= 1;
+    shape[0] = std::int64_t{1} << 62;
+    refused(bad, RAGTIME_SHAPE_MISMATCH, "beyond any memory");
+  }
+  EXPECT_TRUE(same_bits(y(), written)) << "a refused run wrote";
+}
+
+TEST_P(CApi, LargerArraysAndContiguousStridesAreTaken) {
+  ASSERT_EQ(run_forward(), RAGTIME_OK);
+  const auto expected = y();
+  ragtime_tensor larger = *forward.x, strided = *forward.y;
+  const std::vector<float> twice(2 * rows * input, nan<float>);
+  std::vector<float> values = memory[8].host();
+  values.resize(twice.size(), nan<float>);
+  const DeviceArray<float> x(backend, values);
+  std::array<std::int64_t, 2> shape = {2 * rows, input}, strides = {hidden, 1};
+  larger.data = x.data();
+  larger.shape = shape.data();
+  strided.strides = strides.data();
+  forward.x = &larger;
+  forward.y = &strided;
+  ASSERT_EQ(run_forward(), RAGTIME_OK) << ragtime_last_error();
+  EXPECT_TRUE(same_bits(y(), expected));
+}
+
+TEST_P(CApi, MissingTensorsAndMemoryAreNamed) {
+  const auto without = [&](auto member, const char* name) {
+    auto args = forward;
+    args.*member = nullptr;
+    EXPECT_REFUSED(ragtime_lstm_forward(lstm, &args, nullptr), RAGTIME_INVALID_ARGUMENT, name);
+  };
+  without(&ragtime_lstm_forward_args::x, "x is null");
+  without(&ragtime_lstm_forward_args::y, "y is null");
+  without(&ragtime_lstm_forward_args::weights, "weights is null");
+  without(&ragtime_lstm_forward_args::batch, "args.batch is null");
+  without(&ragtime_lstm_forward_args::workspace, "args.workspace is null");
+  without(&ragtime_lstm_forward_args::reserve, "args.reserve is null");
+  forward.workspace_bytes -= 1;
+  EXPECT_REFUSED(run_forward(), RAGTIME_OUT_OF_RANGE, "args.workspace_bytes is ");
+  forward.workspace_bytes += 1;
+  backward.reserve_bytes = 0;
+  EXPECT_REFUSED(run_backward(), RAGTIME_OUT_OF_RANGE, "args.reserve_bytes is 0");
+  weights.bias_hh = nullptr;
+  EXPECT_REFUSED(run_forward(), RAGTIME_INVALID_ARGUMENT, "bias_hh is null");
+}
+
+TEST_P(CApi, HandlesAreFoundOut) {
+  const auto garbage = reinterpret_cast<ragtime_lstm>(std::uintptr_t{0xDEAD0});
+  std::size_t bytes = 7;
+  EXPECT_REFUSED(ragtime_lstm_workspace_bytes(nullptr, &bytes), RAGTIME_INVALID_ARGUMENT, "lstm is null");
+  EXPECT_REFUSED(ragtime_lstm_workspace_bytes(garbage, &bytes), RAGTIME_INVALID_ARGUMENT,
+                 "destroyed or never");
+  EXPECT_REFUSED(ragtime_lstm_workspace_bytes(reinterpret_cast<ragtime_lstm>(batch), &bytes),
+                 RAGTIME_INVALID_ARGUMENT, "lstm is a batch: expected an LSTM");
+  EXPECT_REFUSED(ragtime_lstm_destroy(garbage), RAGTIME_INVALID_ARGUMENT, "destroyed or never");
+  ragtime_lstm other = nullptr;
+  ASSERT_EQ(ragtime_lstm_create(opened, &desc, &other), RAGTIME_OK);
+  ASSERT_EQ(ragtime_lstm_destroy(other), RAGTIME_OK);
+  EXPECT_REFUSED(ragtime_lstm_destroy(other), RAGTIME_INVALID_ARGUMENT, "destroyed or never");
+  EXPECT_REFUSED(ragtime_lstm_forward(other, &forward, nullptr), RAGTIME_INVALID_ARGUMENT, "lstm is ");
+  ragtime_batch empty = nullptr;
+  ASSERT_EQ(ragtime_batch_create(opened, &empty), RAGTIME_OK);
+  forward.batch = empty;
+  EXPECT_REFUSED(run_forward(), RAGTIME_INVALID_ARGUMENT, "args.batch is empty");
+  EXPECT_EQ(bytes, 7u) << "a refused query wrote";
+  EXPECT_EQ(ragtime_batch_destroy(empty), RAGTIME_OK);
+  EXPECT_EQ(ragtime_lstm_destroy(nullptr), RAGTIME_OK);
+  EXPECT_EQ(ragtime_batch_destroy(nullptr), RAGTIME_OK);
+  EXPECT_EQ(ragtime_faults_destroy(nullptr), RAGTIME_OK);
+  EXPECT_EQ(ragtime_backend_close(nullptr), RAGTIME_OK);
+}
+
+TEST_P(CApi, NullWhereSomethingIsNeeded) {
+  ragtime_backend no_backend = nullptr;
+  ragtime_managed_tensor* tensor = nullptr;
+  ragtime_lstm made = nullptr;
+  ragtime_batch other = nullptr;
+  ragtime_faults faults = nullptr;
+  char text[8];
+  const std::int64_t size = 1;
+  const std::int32_t length = 1;
+  constexpr ragtime_status invalid = RAGTIME_INVALID_ARGUMENT;
+  EXPECT_REFUSED(ragtime_backend_open(nullptr, nullptr, &no_backend), invalid, "device is null");
+  EXPECT_REFUSED(ragtime_backend_open("cpu", nullptr, nullptr), invalid, "backend is null");
+  EXPECT_REFUSED(ragtime_backend_open("tpu", nullptr, &no_backend), invalid, "device is \"tpu\"");
+  EXPECT_REFUSED(ragtime_backend_describe(nullptr, text, 8), invalid, "backend is null");
+  EXPECT_REFUSED(ragtime_backend_describe(opened, nullptr, 8), invalid, "text is null");
+  EXPECT_REFUSED(ragtime_backend_describe(opened, text, 0), invalid, "bytes is 0");
+  EXPECT_EQ(ragtime_backend_describe(opened, text, 8), RAGTIME_OK);
+  EXPECT_EQ(std::strlen(text), 7u);
+  EXPECT_REFUSED(ragtime_backend_synchronize(nullptr, nullptr), invalid, "backend is null");
+  EXPECT_REFUSED(ragtime_tensor_create(nullptr, RAGTIME_F32, 1, &size, &tensor), invalid, "backend is null");
+  EXPECT_REFUSED(ragtime_tensor_create(opened, RAGTIME_F32, 1, nullptr, &tensor), invalid, "shape is null");
+  EXPECT_REFUSED(ragtime_tensor_create(opened, RAGTIME_F32, 1, &size, nullptr), invalid, "tensor is null");
+  EXPECT_REFUSED(ragtime_tensor_create(opened, static_cast<ragtime_dtype>(3 + 1), 1, &size, &tensor), invalid,
+                 "dtype is 4");
+  EXPECT_REFUSED(ragtime_tensor_create(opened, RAGTIME_F32, 9, &size, &tensor), invalid, "ndim is 9");
+  EXPECT_REFUSED(ragtime_tensor_create(opened, RAGTIME_F32, -1, &size, &tensor), invalid, "ndim is -1");
+  EXPECT_REFUSED(ragtime_faults_create(nullptr, &faults), invalid, "backend is null");
+  EXPECT_REFUSED(ragtime_faults_create(opened, nullptr), invalid, "faults is null");
+  EXPECT_REFUSED(ragtime_faults_check(nullptr, nullptr), invalid, "faults is null");
+  EXPECT_REFUSED(ragtime_batch_create(nullptr, &other), invalid, "backend is null");
+  EXPECT_REFUSED(ragtime_batch_create(opened, nullptr), invalid, "batch is null");
+  EXPECT_REFUSED(ragtime_batch_fix(nullptr, &desc.capacity), invalid, "batch is null");
+  EXPECT_REFUSED(ragtime_batch_fix(batch, nullptr), invalid, "capacity is null");
+  EXPECT_REFUSED(ragtime_batch_fix(batch, &desc.capacity), invalid, "has been loaded");
+  EXPECT_REFUSED(ragtime_batch_load_lengths(nullptr, &length, 1, 0, nullptr), invalid, "batch is null");
+  EXPECT_REFUSED(ragtime_batch_load_lengths(batch, nullptr, 1, 0, nullptr), invalid, "lengths is null");
+  EXPECT_REFUSED(ragtime_batch_load_lengths(batch, &length, -1, 0, nullptr), invalid, "sequences is -1");
+  EXPECT_REFUSED(ragtime_batch_load_lengths(batch, &length, 1, 2, nullptr), invalid,
+                 "allow_zero_length is 2");
+  const std::int32_t zero = 0, negative = -1;
+  EXPECT_REFUSED(ragtime_batch_load_lengths(batch, &zero, 1, 0, nullptr), invalid, "zero length");
+  EXPECT_REFUSED(ragtime_batch_load_lengths(batch, &negative, 1, 0, nullptr), invalid, "-1");
+  const std::int32_t backwards[2] = {0, -5}, code = 1;
+  EXPECT_REFUSED(ragtime_batch_load_codes(batch, &length, 1, nullptr, &code, nullptr, 0, nullptr), invalid,
+                 "code_offsets is null");
+  EXPECT_REFUSED(ragtime_batch_load_codes(batch, &length, 1, backwards, &code, nullptr, 0, nullptr), invalid,
+                 "code_offsets[1] is -5");
+  const std::int32_t one[2] = {0, 1};
+  EXPECT_REFUSED(ragtime_batch_load_codes(batch, &length, 1, one, nullptr, nullptr, 0, nullptr), invalid,
+                 "codes is null");
+  EXPECT_REFUSED(ragtime_batch_size(batch, nullptr), invalid, "size is null");
+  EXPECT_REFUSED(ragtime_batch_export(batch, RAGTIME_ORDER, nullptr), invalid, "tensor is null");
+  EXPECT_REFUSED(ragtime_batch_export(batch, RAGTIME_CODES, &tensor), invalid, "loaded without");
+  EXPECT_REFUSED(ragtime_batch_export(batch, static_cast<ragtime_batch_array>(7), &tensor), invalid,
+                 "array is 7");
+  EXPECT_REFUSED(ragtime_lstm_create(nullptr, &desc, &made), invalid, "backend is null");
+  EXPECT_REFUSED(ragtime_lstm_create(opened, nullptr, &made), invalid, "desc is null");
+  EXPECT_REFUSED(ragtime_lstm_create(opened, &desc, nullptr), invalid, "lstm is null");
+  EXPECT_REFUSED(ragtime_lstm_workspace_bytes(lstm, nullptr), invalid, "bytes is null");
+  EXPECT_REFUSED(ragtime_lstm_reserve_bytes(lstm, nullptr), invalid, "bytes is null");
+  EXPECT_REFUSED(ragtime_lstm_reserve_bytes(nullptr, nullptr), invalid, "lstm is null");
+  EXPECT_REFUSED(ragtime_lstm_forward(lstm, nullptr, nullptr), invalid, "args is null");
+  EXPECT_REFUSED(ragtime_lstm_backward(lstm, nullptr, nullptr), invalid, "args is null");
+  EXPECT_EQ(tensor, nullptr);
+  EXPECT_EQ(made, nullptr);
+  EXPECT_STREQ(ragtime_status_name(static_cast<ragtime_status>(10)), "unknown status");
+  EXPECT_STREQ(ragtime_version(), RAGTIME_VERSION_TEXT);
+  // The refused loads left the batch as it was.
+  EXPECT_EQ(run_forward(), RAGTIME_OK) << ragtime_last_error();
+}
+
+TEST_P(CApi, SizesThatOverflowAndDescriptionsThatCannotBe) {
+  const auto refused = [&](auto change, ragtime_status status, const char* text) {
+    ragtime_lstm_desc bad = desc;
+    change(bad);
+    ragtime_lstm made = nullptr;
+    EXPECT_REFUSED(ragtime_lstm_create(opened, &bad, &made), status, text);
+    EXPECT_EQ(made, nullptr);
+  };
+  using Desc = ragtime_lstm_desc;
+  constexpr ragtime_status invalid = RAGTIME_INVALID_ARGUMENT;
+  refused([](Desc& bad) { bad.hidden_size = INT64_MAX; }, invalid, "hidden_size is 9223372036854775807");
+  refused([](Desc& bad) { bad.input_size = 0; }, invalid, "input_size is 0");
+  refused([](Desc& bad) { bad.num_layers = -1; }, invalid, "num_layers is -1");
+  refused([](Desc& bad) { bad.capacity.rows = std::int64_t{1} << 31; }, invalid,
+          "capacity.rows is 2147483648");
+  refused(
+      [](Desc& bad) {
+        bad.capacity.rows = INT32_MAX, bad.hidden_size = (1 << 28) - 1, bad.num_layers = 1024;
+      },
+      RAGTIME_OUT_OF_MEMORY, "larger than any memory");
+  refused([](Desc& bad) { bad.dropout = 1; }, invalid, "dropout is 1");
+  refused([](Desc& bad) { bad.bidirectional = 2; }, invalid, "desc.bidirectional is 2");
+  refused([](Desc& bad) { bad.dtype = static_cast<ragtime_dtype>(4); }, invalid, "desc.dtype is 4");
+  refused([](Desc& bad) { bad.algorithm = static_cast<ragtime_lstm_algorithm>(4); }, invalid,
+          "desc.algorithm is 4");
+  refused([](Desc& bad) { bad.struct_size = 0; }, invalid, "desc.struct_size is 0");
+  refused([](Desc& bad) { bad.struct_size = SIZE_MAX; }, invalid, "desc.struct_size is ");
+  const bool cpu = backend->device() == DeviceType::cpu;
+  refused([&](Desc& bad) { bad.dtype = cpu ? RAGTIME_BF16 : RAGTIME_F64; }, RAGTIME_UNSUPPORTED,
+          cpu ? "dtype is bf16" : "dtype is f64");
+
+  const std::int64_t shape[3] = {INT64_MAX, 2, 1};
+  ragtime_managed_tensor* tensor = nullptr;
+  EXPECT_REFUSED(ragtime_tensor_create(opened, RAGTIME_F32, 3, shape, &tensor), RAGTIME_OUT_OF_MEMORY,
+                 "shape[0] is 9223372036854775807");
+  const std::int64_t too_large = std::int64_t{1} << 50;
+  EXPECT_EQ(ragtime_tensor_create(opened, RAGTIME_F32, 1, &too_large, &tensor), RAGTIME_OUT_OF_MEMORY);
+
+  // A struct of a later version is taken, unless it asks for what this one does not know.
+  struct {
+    ragtime_lstm_desc desc;
+    std::int64_t later;
+  } newer = {desc, 0};
+  newer.desc.struct_size = sizeof(newer);
+  ragtime_lstm made = nullptr;
+  EXPECT_EQ(ragtime_lstm_create(opened, &newer.desc, &made), RAGTIME_OK) << ragtime_last_error();
+  EXPECT_EQ(ragtime_lstm_destroy(made), RAGTIME_OK);
+  newer.later = 1;
+  EXPECT_REFUSED(ragtime_lstm_create(opened, &newer.desc, &made), RAGTIME_UNSUPPORTED, "beyond");
+}
+
+TEST_P(CApi, ABatchBeyondTheCapacityIsRefused) {
+  const std::vector<std::int32_t> more = {1, 1, 1, 1}, longer = {4}, wide = {3, 3, 3};
+  for (const auto& [lengths, text] :
+       {std::pair{more, "4 sequences"}, std::pair{longer, "4 steps"}, std::pair{wide, "9 rows"}}) {
+    ASSERT_EQ(ragtime_batch_load_lengths(batch, lengths.data(), static_cast<std::int64_t>(lengths.size()), 0,
+                                         nullptr),
+              RAGTIME_OK);
+    EXPECT_REFUSED(run_forward(), RAGTIME_OUT_OF_RANGE, text);
+    EXPECT_REFUSED(run_backward(), RAGTIME_OUT_OF_RANGE, text);
+  }
+}
+
+// Memory comes from the caller, all of it goes back, and none is no crash.
+TEST_P(CApi, TheCallersAllocator) {
+  struct Memory {
+    Backend* backend;
+    std::int64_t bytes = 0, taken = 0;
+    bool empty = false;
+  } memory_of_caller{backend.get()};
+  ragtime_allocator allocator = {};
+  allocator.struct_size = sizeof(allocator);
+  allocator.context = &memory_of_caller;
+  allocator.allocate = [](void* context, std::size_t bytes) -> void* {
+    auto& own = *static_cast<Memory*>(context);
+    if (own.empty) return nullptr;
+    own.bytes += static_cast<std::int64_t>(bytes);
+    ++own.taken;
+    return own.backend->allocate(bytes);
+  };
+  allocator.deallocate = [](void* context, void* pointer, std::size_t bytes) {
+    auto& own = *static_cast<Memory*>(context);
+    own.bytes -= static_cast<std::int64_t>(bytes);
+    own.backend->deallocate(pointer, bytes);
+  };
+  ragtime_backend other = nullptr;
+  ASSERT_EQ(ragtime_backend_open(GetParam().c_str(), &allocator, &other), RAGTIME_OK) << ragtime_last_error();
+  ragtime_batch loaded = nullptr;
+  ragtime_faults faults = nullptr;
+  ragtime_managed_tensor* tensor = nullptr;
+  const std::int32_t length = 2;
+  const std::int64_t shape[2] = {3, 5};
+  ASSERT_EQ(ragtime_batch_create(other, &loaded), RAGTIME_OK);
+  ASSERT_EQ(ragtime_batch_load_lengths(loaded, &length, 1, 0, nullptr), RAGTIME_OK);
+  ASSERT_EQ(ragtime_faults_create(other, &faults), RAGTIME_OK);
+  ASSERT_EQ(ragtime_faults_check(faults, nullptr), RAGTIME_OK);
+  ASSERT_EQ(ragtime_tensor_create(other, RAGTIME_F32, 2, shape, &tensor), RAGTIME_OK);
+  EXPECT_EQ(memory_of_caller.taken, 3);
+  EXPECT_GE(memory_of_caller.bytes, 3 * 5 * 4 + 8);
+  memory_of_caller.empty = true;
+  ragtime_managed_tensor* none = nullptr;
+  EXPECT_REFUSED(ragtime_tensor_create(other, RAGTIME_F32, 2, shape, &none), RAGTIME_OUT_OF_MEMORY,
+                 "the allocator has no 60 bytes");
+  EXPECT_EQ(ragtime_backend_close(other), RAGTIME_OK);
+  EXPECT_EQ(ragtime_batch_destroy(loaded), RAGTIME_OK);
+  EXPECT_EQ(ragtime_faults_destroy(faults), RAGTIME_OK);
+  tensor->deleter(tensor);
+  EXPECT_EQ(memory_of_caller.bytes, 0);
+
+  allocator.allocate = nullptr;
+  EXPECT_REFUSED(ragtime_backend_open(GetParam().c_str(), &allocator, &other), RAGTIME_INVALID_ARGUMENT,
+                 "allocator.allocate is null");
+}
+
+// One plan in four threads, each with its own workspace and output: the bits of one thread. Errors stay where
+// they were made.
+TEST_P(CApi, OnePlanInSeveralThreads) {
+  if (GetParam() == "cuda_on_simt") GTEST_SKIP() << "the emulated device runs one kernel at a time";
+  ASSERT_EQ(run_forward(), RAGTIME_OK);
+  const auto expected = y();
+  std::atomic<int> wrong = 0;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i)
+    threads.emplace_back([&, i] {
+      const Buffer own_workspace(backend, workspace.bytes()), own_reserve(backend, reserve.bytes());
+      const DeviceArray<float> own_y = DeviceArray<float>::poisoned(backend, rows * hidden);
+      ragtime_lstm_forward_args args = forward;
+      ragtime_tensor tensor = *forward.y;
+      tensor.data = own_y.data();
+      args.y = &tensor;
+      args.h_n = args.c_n = args.final_state = args.c_seq = nullptr;
+      args.workspace = own_workspace.data();
+      args.reserve = own_reserve.data();
+      for (int round = 0; round < 50; ++round) {
+        if (ragtime_lstm_forward(lstm, &args, nullptr) != RAGTIME_OK) ++wrong;
+        if (!same_bits(own_y.host(), expected)) ++wrong;
+        const std::int64_t ndim = 9 + i;
+        ragtime_managed_tensor* none = nullptr;
+        ragtime_tensor_create(opened, RAGTIME_F32, static_cast<std::int32_t>(ndim), &ndim, &none);
+        const std::string text =
+            "ragtime_tensor_create: ndim is " + std::to_string(ndim) + ": expected 0 to 8";
+        if (ragtime_last_error() != text) ++wrong;
+      }
+    });
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(wrong, 0);
+}
+
+#ifdef RAGTIME_TEST_DLPACK
+static_assert(sizeof(ragtime_tensor) == sizeof(DLTensor));
+static_assert(sizeof(ragtime_managed_tensor) == sizeof(DLManagedTensor));
+static_assert(offsetof(ragtime_tensor, data) == offsetof(DLTensor, data));
+static_assert(offsetof(ragtime_tensor, device) == offsetof(DLTensor, device));
+static_assert(offsetof(ragtime_tensor, ndim) == offsetof(DLTensor, ndim));
+static_assert(offsetof(ragtime_tensor, dtype) == offsetof(DLTensor, dtype));
+static_assert(offsetof(ragtime_tensor, shape) == offsetof(DLTensor, shape));
+static_assert(offsetof(ragtime_tensor, strides) == offsetof(DLTensor, strides));
+static_assert(offsetof(ragtime_tensor, byte_offset) == offsetof(DLTensor, byte_offset));
+static_assert(offsetof(ragtime_managed_tensor, manager_ctx) == offsetof(DLManagedTensor, manager_ctx));
+static_assert(offsetof(ragtime_managed_tensor, deleter) == offsetof(DLManagedTensor, deleter));
+static_assert(kDLCPU == 1 && kDLCUDA == 2 && kDLCUDAManaged == 13);
+static_assert(kDLInt == 0 && kDLUInt == 1 && kDLFloat == 2 && kDLBfloat == 4);
+#endif
+
+RAGTIME_TEST_ON_BACKENDS(CApi);
+
+}  // namespace
+}  // namespace ragtime::test
