@@ -28,8 +28,8 @@ DeviceProperties query_device() {
   check_cuda(cudaGetDeviceProperties(&properties, device), "cudaGetDeviceProperties");
   check(properties.major >= 8, ErrorCode::unsupported, "the CUDA device ", properties.name,
         " has compute capability ", properties.major, ".", properties.minor, ": expected 8.0 or later");
-  return {properties.name, properties.totalGlobalMem, properties.major, properties.minor,
-          properties.multiProcessorCount, device};
+  return {properties.name,  properties.totalGlobalMem,      properties.major,
+          properties.minor, properties.multiProcessorCount, device};
 }
 
 cudaStream_t handle_of(Stream stream) {

@@ -39,6 +39,13 @@
 #define RAGTIME_API
 #endif
 
+/* In C++ an enumeration must be able to hold whatever number a caller gives. */
+#ifdef __cplusplus
+#define RAGTIME_INT32 : int32_t
+#else
+#define RAGTIME_INT32
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -47,7 +54,7 @@ extern "C" {
 #define RAGTIME_VERSION_TEXT "0.1.0"
 
 /** How a call ended. */
-typedef enum ragtime_status {
+typedef enum ragtime_status RAGTIME_INT32 {
   RAGTIME_OK = 0,               /**< done, or queued on the stream */
   RAGTIME_INVALID_ARGUMENT = 1, /**< a value that can never be right: null, a negative size, a dead handle */
   RAGTIME_SHAPE_MISMATCH = 2,   /**< a tensor whose dtype, device, shape or strides are not those expected */
@@ -61,7 +68,7 @@ typedef enum ragtime_status {
 } ragtime_status;
 
 /** Types of elements. */
-typedef enum ragtime_dtype {
+typedef enum ragtime_dtype RAGTIME_INT32 {
   RAGTIME_F32 = 0,  /**< 32-bit float */
   RAGTIME_F64 = 1,  /**< 64-bit float, CPU only */
   RAGTIME_BF16 = 2, /**< bfloat16, CUDA only */
@@ -169,7 +176,7 @@ RAGTIME_API ragtime_status ragtime_faults_check(ragtime_faults faults, ragtime_s
 typedef struct ragtime_batch_s* ragtime_batch;
 
 /** The arrays of a batch. */
-typedef enum ragtime_batch_array {
+typedef enum ragtime_batch_array RAGTIME_INT32 {
   RAGTIME_COUNTS = 0,        /**< int32 [4] B, N, M, T in use */
   RAGTIME_VISIT_OFFSETS = 1, /**< int32 [B+1] */
   RAGTIME_ORDER = 2,         /**< int32 [B] sequences, longest first, stable */
@@ -211,7 +218,7 @@ RAGTIME_API ragtime_status ragtime_batch_export(ragtime_batch batch, ragtime_bat
 /* ---- LSTM ---- */
 
 /** How CUDA runs the recurrence; on the CPU automatic is all there is. */
-typedef enum ragtime_lstm_algorithm {
+typedef enum ragtime_lstm_algorithm RAGTIME_INT32 {
   RAGTIME_LSTM_AUTOMATIC = 0, /**< whichever the cost model takes for faster */
   RAGTIME_LSTM_STEPWISE = 1,  /**< per step one product and one kernel; any size */
   RAGTIME_LSTM_CUDNN = 2,     /**< cuDNN's own */
