@@ -1,6 +1,6 @@
-# cmake --install: headers, library, tool, and what find_package(ragtime) reads.
+# cmake --install: headers, libraries, tool, and what find_package(ragtime) reads.
 
-install(TARGETS ragtime EXPORT ragtime-targets)
+install(TARGETS ragtime ragtime_shared EXPORT ragtime-targets)
 install(DIRECTORY include/ragtime DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 if(TARGET ragtime_tool)
   install(TARGETS ragtime_tool)

@@ -10,6 +10,7 @@
 
 #include "ragtime/batch_builder.hpp"
 #include "ragtime/lstm_step.hpp"
+#include "tests/c_api_fixture.hpp"
 #include "tests/lstm_run.hpp"
 #include "tests/model_support.hpp"
 
@@ -132,6 +133,18 @@ TEST(Allocation, BuildingABatchTakesNothingFromTheHeap) {
   EXPECT_EQ(allocations - before, 0);
   set_cpu_threads(0);
 }
+
+// The C API looks handles up, checks every tensor and gathers the weights' pointers, all in memory it has.
+TEST_P(CApi, ARunTakesNothingFromTheHeap) {
+  ASSERT_EQ(run_forward(), RAGTIME_OK) << ragtime_last_error();
+  ASSERT_EQ(run_backward(), RAGTIME_OK) << ragtime_last_error();
+  const std::int64_t before = allocations;
+  run_forward();
+  run_backward();
+  EXPECT_EQ(allocations - before, 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(Cpu, CApi, testing::Values("cpu"));
 
 }  // namespace
 }  // namespace ragtime::test

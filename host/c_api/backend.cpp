@@ -88,11 +88,3 @@ ragtime_status ragtime_faults_destroy(ragtime_faults faults) {
 ragtime_status ragtime_faults_check(ragtime_faults faults, ragtime_stream stream) {
   return call("ragtime_faults_check", [&] { object_of<Faults>(faults, "faults")->status.check({stream}); });
 }
-
-namespace ragtime::c_api {
-
-std::uint64_t* word_of(ragtime_faults handle, const char* name) {
-  return handle == nullptr ? nullptr : object_of<Faults>(handle, name)->status.word();
-}
-
-}  // namespace ragtime::c_api

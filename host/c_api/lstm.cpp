@@ -1,10 +1,11 @@
 #include "ragtime/lstm.hpp"
 
-#include <string>
+#include <cstdio>
 #include <vector>
 
 #include "host/c_api/call.hpp"
 #include "host/c_api/objects.hpp"
+#include "host/core/capacity.hpp"
 
 using namespace ragtime;
 using namespace ragtime::c_api;
@@ -55,26 +56,18 @@ LstmDesc desc_of(const ragtime_lstm_desc& given) {
 
 // The checked tensors of one run.
 struct Reader {
-  Reader(const Lstm& lstm, ragtime_batch handle)
+  Reader(const Lstm& lstm, ragtime_batch batch_handle, ragtime_faults faults_handle)
       : desc(lstm.plan.desc()),
-        batch(loaded_batch(handle, *lstm.backend, "args.batch")),
+        batch(loaded_batch(batch_handle, *lstm.backend, "args.batch")),
+        faults(faults_handle == nullptr ? nullptr : object_of<Faults>(faults_handle, "args.faults")),
         read(*lstm.backend, desc.dtype),
         rows{batch->rows(), true},
         sequences{batch->sequences(), batch->device.is_fixed()},
         cells{desc.num_layers * desc.directions()} {
-    check_batch_fits();
-  }
-
-  void check_batch_fits() const {
     if (batch->device.is_fixed()) return;  // what is in use is only known on the device
-    const Capacity &size = batch->device.size(), &room = desc.capacity;
-    const auto fits = [](std::int64_t count, std::int64_t most, const char* what) {
-      check(count <= most, ErrorCode::out_of_range, "args.batch has ", count, " ", what,
-            ": expected at most ", most, ", the capacity of the plan");
-    };
-    fits(size.sequences, room.sequences, "sequences");
-    fits(size.rows, room.rows, "rows");
-    fits(size.steps, room.steps, "steps");
+    check_fits(batch->device.size().sequences, desc.capacity.sequences, "sequences");
+    check_fits(batch->device.size().rows, desc.capacity.rows, "rows");
+    check_fits(batch->device.size().steps, desc.capacity.steps, "steps");
   }
 
   void* input(const ragtime_tensor* tensor, const char* name) const {
@@ -92,25 +85,21 @@ struct Reader {
   void* c(const ragtime_tensor* tensor, const char* name) const {
     return read(tensor, name, {cells, sequences, {desc.hidden_size}});
   }
-  DropoutKey dropout(std::uint64_t seed, const ragtime_tensor* step) const {
-    DropoutKey key;
-    key.seed = seed;
-    key.step =
-        static_cast<const std::uint64_t*>(read.read(step, "args.dropout_step", Element::uint64, {Extent{1}}));
-    return key;
-  }
-
-  // Weights, or gradients of weights.
+  // Weights, or gradients of weights, [L*D]; null for null. Valid until the thread's next call: its memory is
+  // kept, so that a run takes none.
   template <class Pointers>
-  std::vector<Pointers> weights(const ragtime_lstm_weights* given, const std::string& name) const {
-    std::vector<Pointers> pointers(static_cast<std::size_t>(given == nullptr ? 0 : cells.size));
+  const Pointers* weights(const ragtime_lstm_weights* given, const char* name) const {
+    if (given == nullptr) return nullptr;
+    thread_local std::vector<Pointers> pointers;
+    pointers.resize(static_cast<std::size_t>(cells.size));
+    const Extent gates{4 * desc.hidden_size}, h{desc.output_size()};
     for (std::size_t i = 0; i < pointers.size(); ++i) {
-      const std::string at = name + "[" + std::to_string(i) + "].";
       const Extent in{desc.layer_input(static_cast<std::int64_t>(i) / desc.directions())};
-      const Extent gates{4 * desc.hidden_size}, h{desc.output_size()};
       const auto get = [&](const ragtime_tensor* tensor, const char* member,
                            std::initializer_list<Extent> shape) {
-        return read(tensor, (at + member).c_str(), shape);
+        char place[64];
+        std::snprintf(place, sizeof(place), "%s[%zu].%s", name, i, member);
+        return read(tensor, place, shape);
       };
       pointers[i].weight_ih = get(given[i].weight_ih, "weight_ih", {gates, in});
       pointers[i].weight_hh = get(given[i].weight_hh, "weight_hh", {gates, h});
@@ -118,24 +107,35 @@ struct Reader {
       pointers[i].bias_hh = get(given[i].bias_hh, "bias_hh", {gates});
       pointers[i].weight_hr = get(given[i].weight_hr, "weight_hr", {h, {desc.hidden_size}});
     }
-    return pointers;
-  }
-
-  RaggedView view(ragtime_faults faults) const {
-    RaggedView view = batch->device.view();
-    view.status = word_of(faults, "args.faults");
-    return view;
+    return pointers.data();
   }
 
   const LstmDesc& desc;
   std::shared_ptr<Batch> batch;
+  std::shared_ptr<Faults> faults;  // or null
   TensorReader read;
   Extent rows, sequences, cells;
 };
 
-template <class Pointer>
-const Pointer* array_of(const std::vector<Pointer>& pointers) {
-  return pointers.empty() ? nullptr : pointers.data();
+// What forward and backward take alike.
+template <class Run, class Given>
+Run run_of(const Lstm& lstm, const Reader& reader, const Given& given) {
+  Run run;
+  run.batch = reader.batch->device.view();
+  run.batch.status = reader.faults == nullptr ? nullptr : reader.faults->status.word();
+  run.x = reader.input(given.x, "args.x");
+  run.weights = reader.weights<LstmWeights>(given.weights, "args.weights");
+  run.h0 = reader.h(given.h0, "args.h0");
+  run.c0 = reader.c(given.c0, "args.c0");
+  run.y = reader.output(given.y, "args.y");
+  run.dropout.seed = given.dropout_seed;
+  run.dropout.step = static_cast<const std::uint64_t*>(
+      reader.read.read(given.dropout_step, "args.dropout_step", Element::uint64, {Extent{1}}));
+  check_space(given.workspace, given.workspace_bytes, lstm.plan.workspace_bytes(), "args.workspace");
+  check_space(given.reserve, given.reserve_bytes, lstm.plan.reserve_bytes(), "args.reserve");
+  run.workspace = given.workspace;
+  run.reserve = given.reserve;
+  return run;
 }
 
 }  // namespace
@@ -172,25 +172,13 @@ ragtime_status ragtime_lstm_forward(ragtime_lstm lstm, const ragtime_lstm_forwar
   return call("ragtime_lstm_forward", [&] {
     const auto object = object_of<Lstm>(lstm, "lstm");
     const ragtime_lstm_forward_args given = taken(args, "args");
-    const Reader reader(*object, given.batch);
-    const auto weights = reader.weights<LstmWeights>(given.weights, "args.weights");
-    LstmForward run;
-    run.batch = reader.view(given.faults);
-    run.x = reader.input(given.x, "args.x");
-    run.weights = array_of(weights);
-    run.h0 = reader.h(given.h0, "args.h0");
-    run.c0 = reader.c(given.c0, "args.c0");
-    run.y = reader.output(given.y, "args.y");
+    const Reader reader(*object, given.batch, given.faults);
+    auto run = run_of<LstmForward>(*object, reader, given);
     run.h_n = reader.h(given.h_n, "args.h_n");
     run.c_n = reader.c(given.c_n, "args.c_n");
     run.final_state = reader.final_state(given.final_state, "args.final_state");
     run.c_seq = reader.read(given.c_seq, "args.c_seq",
                             {reader.rows, {reader.desc.directions() * reader.desc.hidden_size}});
-    run.dropout = reader.dropout(given.dropout_seed, given.dropout_step);
-    check_space(given.workspace, given.workspace_bytes, object->plan.workspace_bytes(), "args.workspace");
-    check_space(given.reserve, given.reserve_bytes, object->plan.reserve_bytes(), "args.reserve");
-    run.workspace = given.workspace;
-    run.reserve = given.reserve;
     object->plan.forward(run, {stream});
   });
 }
@@ -200,16 +188,8 @@ ragtime_status ragtime_lstm_backward(ragtime_lstm lstm, const ragtime_lstm_backw
   return call("ragtime_lstm_backward", [&] {
     const auto object = object_of<Lstm>(lstm, "lstm");
     const ragtime_lstm_backward_args given = taken(args, "args");
-    const Reader reader(*object, given.batch);
-    const auto weights = reader.weights<LstmWeights>(given.weights, "args.weights");
-    const auto gradients = reader.weights<LstmGradients>(given.gradients, "args.gradients");
-    LstmBackward run;
-    run.batch = reader.view(given.faults);
-    run.x = reader.input(given.x, "args.x");
-    run.weights = array_of(weights);
-    run.h0 = reader.h(given.h0, "args.h0");
-    run.c0 = reader.c(given.c0, "args.c0");
-    run.y = reader.output(given.y, "args.y");
+    const Reader reader(*object, given.batch, given.faults);
+    auto run = run_of<LstmBackward>(*object, reader, given);
     run.d_y = reader.output(given.d_y, "args.d_y");
     run.d_h_n = reader.h(given.d_h_n, "args.d_h_n");
     run.d_c_n = reader.c(given.d_c_n, "args.d_c_n");
@@ -217,13 +197,8 @@ ragtime_status ragtime_lstm_backward(ragtime_lstm lstm, const ragtime_lstm_backw
     run.d_x = reader.input(given.d_x, "args.d_x");
     run.d_h0 = reader.h(given.d_h0, "args.d_h0");
     run.d_c0 = reader.c(given.d_c0, "args.d_c0");
-    run.gradients = array_of(gradients);
+    run.gradients = reader.weights<LstmGradients>(given.gradients, "args.gradients");
     run.accumulate = flag(given.accumulate, "args.accumulate");
-    run.dropout = reader.dropout(given.dropout_seed, given.dropout_step);
-    check_space(given.workspace, given.workspace_bytes, object->plan.workspace_bytes(), "args.workspace");
-    check_space(given.reserve, given.reserve_bytes, object->plan.reserve_bytes(), "args.reserve");
-    run.workspace = given.workspace;
-    run.reserve = given.reserve;
     object->plan.backward(run, {stream});
   });
 }

@@ -45,7 +45,4 @@ inline std::shared_ptr<Backend> backend_of(ragtime_backend handle) {
 // A batch that a run can take: on the run's device, and loaded.
 std::shared_ptr<Batch> loaded_batch(ragtime_batch handle, const Backend& backend, const char* name);
 
-// The device's word, or null for null.
-std::uint64_t* word_of(ragtime_faults handle, const char* name);
-
 }  // namespace ragtime::c_api

@@ -1,0 +1,144 @@
+// What the C API promises besides right errors: memory from the caller's allocator, one plan in several
+// threads, larger arrays, and DLPack's layout.
+
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <string>
+#include <thread>
+
+#include "ragtime/ragtime.h"  // before DLPack's own header, so that its types are the library's
+#include "tests/c_api_fixture.hpp"
+
+#if __has_include(<dlpack/dlpack.h>)
+#include <dlpack/dlpack.h>
+#define RAGTIME_TEST_DLPACK
+#endif
+
+namespace ragtime::test {
+namespace {
+
+TEST_P(CApi, LargerArraysAndContiguousStridesAreTaken) {
+  ASSERT_EQ(run_forward(), RAGTIME_OK);
+  const auto expected = y();
+  ragtime_tensor larger = *forward.x, strided = *forward.y;
+  std::vector<float> values = memory[8].host();
+  values.resize(2 * rows * input, nan<float>);
+  const DeviceArray<float> x(backend, values);
+  std::array<std::int64_t, 2> shape = {2 * rows, input}, strides = {hidden, 1};
+  larger.data = x.data();
+  larger.shape = shape.data();
+  strided.strides = strides.data();
+  forward.x = &larger;
+  forward.y = &strided;
+  poison_y();
+  ASSERT_EQ(run_forward(), RAGTIME_OK) << ragtime_last_error();
+  EXPECT_TRUE(same_bits(y(), expected));
+}
+
+// Memory comes from the caller, all of it goes back, and none is no crash.
+TEST_P(CApi, TheCallersAllocator) {
+  struct Memory {
+    Backend* backend;
+    std::int64_t bytes = 0, taken = 0;
+    bool empty = false;
+  } memory_of_caller{backend.get()};
+  ragtime_allocator allocator = {};
+  allocator.struct_size = sizeof(allocator);
+  allocator.context = &memory_of_caller;
+  allocator.allocate = [](void* context, std::size_t bytes) -> void* {
+    auto& own = *static_cast<Memory*>(context);
+    if (own.empty) return nullptr;
+    own.bytes += static_cast<std::int64_t>(bytes);
+    ++own.taken;
+    return own.backend->allocate(bytes);
+  };
+  allocator.deallocate = [](void* context, void* pointer, std::size_t bytes) {
+    auto& own = *static_cast<Memory*>(context);
+    own.bytes -= static_cast<std::int64_t>(bytes);
+    own.backend->deallocate(pointer, bytes);
+  };
+  ragtime_backend other = nullptr;
+  ASSERT_EQ(ragtime_backend_open(GetParam().c_str(), &allocator, &other), RAGTIME_OK) << ragtime_last_error();
+  ragtime_batch loaded = nullptr;
+  ragtime_faults faults = nullptr;
+  ragtime_managed_tensor* tensor = nullptr;
+  const std::int32_t length = 2;
+  const std::int64_t shape[2] = {3, 5};
+  ASSERT_EQ(ragtime_batch_create(other, &loaded), RAGTIME_OK);
+  ASSERT_EQ(ragtime_batch_load_lengths(loaded, &length, 1, 0, nullptr), RAGTIME_OK);
+  ASSERT_EQ(ragtime_faults_create(other, &faults), RAGTIME_OK);
+  ASSERT_EQ(ragtime_faults_check(faults, nullptr), RAGTIME_OK);
+  ASSERT_EQ(ragtime_tensor_create(other, RAGTIME_F32, 2, shape, &tensor), RAGTIME_OK);
+  EXPECT_EQ(memory_of_caller.taken, 3);
+  EXPECT_GE(memory_of_caller.bytes, 3 * 5 * 4 + 8);
+  memory_of_caller.empty = true;
+  ragtime_managed_tensor* none = nullptr;
+  EXPECT_REFUSED(ragtime_tensor_create(other, RAGTIME_F32, 2, shape, &none), RAGTIME_OUT_OF_MEMORY,
+                 "the allocator has no 60 bytes");
+  EXPECT_EQ(ragtime_backend_close(other), RAGTIME_OK);
+  EXPECT_EQ(ragtime_batch_destroy(loaded), RAGTIME_OK);
+  EXPECT_EQ(ragtime_faults_destroy(faults), RAGTIME_OK);
+  tensor->deleter(tensor);
+  EXPECT_EQ(memory_of_caller.bytes, 0);
+
+  allocator.allocate = nullptr;
+  EXPECT_REFUSED(ragtime_backend_open(GetParam().c_str(), &allocator, &other), RAGTIME_INVALID_ARGUMENT,
+                 "allocator.allocate is null");
+}
+
+// One plan in four threads, each with its own workspace and output: the bits of one thread. Errors stay where
+// they were made.
+TEST_P(CApi, OnePlanInSeveralThreads) {
+  if (GetParam() == "cuda_on_simt") GTEST_SKIP() << "the emulated device runs one kernel at a time";
+  ASSERT_EQ(run_forward(), RAGTIME_OK);
+  const auto expected = y();
+  std::atomic<int> wrong = 0;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < 4; ++i)
+    threads.emplace_back([&, i] {
+      const Buffer own_workspace(backend, workspace.bytes()), own_reserve(backend, reserve.bytes());
+      const DeviceArray<float> own_y = DeviceArray<float>::poisoned(backend, rows * hidden);
+      ragtime_lstm_forward_args args = forward;
+      ragtime_tensor tensor = *forward.y;
+      tensor.data = own_y.data();
+      args.y = &tensor;
+      args.h_n = args.c_n = args.final_state = args.c_seq = nullptr;
+      args.workspace = own_workspace.data();
+      args.reserve = own_reserve.data();
+      for (int round = 0; round < 50; ++round) {
+        backend->zero(own_y.data(), rows * hidden * sizeof(float));
+        if (ragtime_lstm_forward(lstm, &args, nullptr) != RAGTIME_OK) ++wrong;
+        if (!same_bits(own_y.host(), expected)) ++wrong;
+        const std::int64_t ndim = 9 + i;
+        ragtime_managed_tensor* none = nullptr;
+        ragtime_tensor_create(opened, RAGTIME_F32, static_cast<std::int32_t>(ndim), &ndim, &none);
+        const std::string text =
+            "ragtime_tensor_create: ndim is " + std::to_string(ndim) + ": expected 0 to 8";
+        if (ragtime_last_error() != text) ++wrong;
+      }
+    });
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(wrong, 0);
+}
+
+#ifdef RAGTIME_TEST_DLPACK
+static_assert(sizeof(ragtime_tensor) == sizeof(DLTensor));
+static_assert(sizeof(ragtime_managed_tensor) == sizeof(DLManagedTensor));
+static_assert(offsetof(ragtime_tensor, data) == offsetof(DLTensor, data));
+static_assert(offsetof(ragtime_tensor, device) == offsetof(DLTensor, device));
+static_assert(offsetof(ragtime_tensor, ndim) == offsetof(DLTensor, ndim));
+static_assert(offsetof(ragtime_tensor, dtype) == offsetof(DLTensor, dtype));
+static_assert(offsetof(ragtime_tensor, shape) == offsetof(DLTensor, shape));
+static_assert(offsetof(ragtime_tensor, strides) == offsetof(DLTensor, strides));
+static_assert(offsetof(ragtime_tensor, byte_offset) == offsetof(DLTensor, byte_offset));
+static_assert(offsetof(ragtime_managed_tensor, manager_ctx) == offsetof(DLManagedTensor, manager_ctx));
+static_assert(offsetof(ragtime_managed_tensor, deleter) == offsetof(DLManagedTensor, deleter));
+static_assert(kDLCPU == 1 && kDLCUDA == 2 && kDLCUDAManaged == 13);
+static_assert(kDLInt == 0 && kDLUInt == 1 && kDLFloat == 2 && kDLBfloat == 4);
+#endif
+
+RAGTIME_TEST_ON_BACKENDS(CApi);
+
+}  // namespace
+}  // namespace ragtime::test
