@@ -22,7 +22,7 @@ TEST_P(CApi, LargerArraysAndContiguousStridesAreTaken) {
   ASSERT_EQ(run_forward(), RAGTIME_OK);
   const auto expected = y();
   ragtime_tensor larger = *forward.x, strided = *forward.y;
-  std::vector<float> values = memory[8].host();
+  std::vector<float> values = host(forward.x);
   values.resize(2 * rows * input, nan<float>);
   const DeviceArray<float> x(backend, values);
   std::array<std::int64_t, 2> shape = {2 * rows, input}, strides = {hidden, 1};

@@ -16,119 +16,37 @@ TEST_P(CApi, EveryTensorIsChecked) {
   ASSERT_EQ(run_forward(), RAGTIME_OK) << ragtime_last_error();
   ASSERT_EQ(run_backward(), RAGTIME_OK) << ragtime_last_error();
   poison_y();
-  struct Place {
-    const ragtime_tensor** tensor;
-    const char* name;
-    bool backward;
-  };
-  const std::vector<Place> places = {
-      {&forward.x, "args.x ", false},
-      {&forward.h0, "args.h0 ", false},
-      {&forward.c0, "args.c0 ", false},
-      {&forward.y, "args.y ", false},
-      {&forward.h_n, "args.h_n ", false},
-      {&forward.c_n, "args.c_n ", false},
-      {&forward.final_state, "args.final_state ", false},
-      {&forward.c_seq, "args.c_seq ", false},
-      {&weights.weight_ih, "args.weights[0].weight_ih ", false},
-      {&weights.weight_hh, "args.weights[0].weight_hh ", false},
-      {&weights.bias_ih, "args.weights[0].bias_ih ", false},
-      {&weights.bias_hh, "args.weights[0].bias_hh ", false},
-      {&backward.x, "args.x ", true},
-      {&backward.h0, "args.h0 ", true},
-      {&backward.c0, "args.c0 ", true},
-      {&backward.y, "args.y ", true},
-      {&backward.d_y, "args.d_y ", true},
-      {&backward.d_h_n, "args.d_h_n ", true},
-      {&backward.d_c_n, "args.d_c_n ", true},
-      {&backward.d_final_state, "args.d_final_state ", true},
-      {&backward.d_x, "args.d_x ", true},
-      {&backward.d_h0, "args.d_h0 ", true},
-      {&backward.d_c0, "args.d_c0 ", true},
-      {&gradients.weight_ih, "args.gradients[0].weight_ih ", true},
-      {&gradients.weight_hh, "args.gradients[0].weight_hh ", true},
-      {&gradients.bias_ih, "args.gradients[0].bias_ih ", true},
-      {&gradients.bias_hh, "args.gradients[0].bias_hh ", true},
-  };
-  for (const Place& place : places) {
-    const ragtime_tensor* const good = *place.tensor;
-    std::vector<std::int64_t> shape(good->shape, good->shape + good->ndim), strides = shape;
-    const auto refused = [&](const ragtime_tensor& bad, ragtime_status status, const char* what) {
-      *place.tensor = &bad;
-      const ragtime_status got = place.backward ? run_backward() : run_forward();
-      EXPECT_EQ(got, status) << place.name << what << ": " << ragtime_last_error();
-      std::string name = place.name;
-      name.pop_back();
-      EXPECT_THAT(ragtime_last_error(), HasSubstr(name)) << what;
-      EXPECT_THAT(ragtime_last_error(),
-                  testing::AnyOf(HasSubstr("expected"), HasSubstr("larger than"), HasSubstr("aligned")))
-          << what;
-      *place.tensor = good;
-    };
-    ragtime_tensor bad = *good;
-    bad.dtype.bits = 64;
-    refused(bad, RAGTIME_SHAPE_MISMATCH, "f64");
-    bad = *good;
-    bad.dtype.code = 0;
-    refused(bad, RAGTIME_SHAPE_MISMATCH, "int32");
-    bad = *good;
-    bad.dtype.code = 250;
-    refused(bad, RAGTIME_SHAPE_MISMATCH, "an unknown type");
-    bad = *good;
-    bad.dtype.lanes = 2;
-    refused(bad, RAGTIME_SHAPE_MISMATCH, "two lanes");
-    bad = *good;
-    bad.device.device_type = backend->device() == DeviceType::cpu ? 2 : 1;
-    refused(bad, RAGTIME_SHAPE_MISMATCH, "the other device");
-    bad = *good;
-    bad.device.device_type = 10;
-    refused(bad, RAGTIME_SHAPE_MISMATCH, "a foreign device");
-    if (backend->device() == DeviceType::cuda) {
-      bad = *good;
-      bad.device.device_id = backend->index() + 1;
-      refused(bad, RAGTIME_SHAPE_MISMATCH, "the next device");
-    }
-    bad = *good;
-    bad.ndim = good->ndim + 1;
-    refused(bad, RAGTIME_SHAPE_MISMATCH, "a dimension more");
-    bad.ndim = 0;
-    refused(bad, RAGTIME_SHAPE_MISMATCH, "no dimension");
-    bad.ndim = -1;
-    refused(bad, RAGTIME_SHAPE_MISMATCH, "-1 dimensions");
-    bad = *good;
-    bad.shape = nullptr;
-    refused(bad, RAGTIME_INVALID_ARGUMENT, "no shape");
-    bad = *good;
-    bad.data = nullptr;
-    refused(bad, RAGTIME_INVALID_ARGUMENT, "no data");
-    bad = *good;
-    bad.byte_offset = 2;
-    refused(bad, RAGTIME_INVALID_ARGUMENT, "half an element off");
-    for (std::size_t i = 0; i < shape.size(); ++i) {
-      bad = *good;
-      bad.shape = shape.data();
-      for (const std::int64_t size : {shape[i] - 1, std::int64_t{-1}}) {
-        const std::int64_t kept = shape[i];
-        shape[i] = size;
-        refused(bad, RAGTIME_SHAPE_MISMATCH, "too small");
-        shape[i] = kept;
-      }
-      std::int64_t stride = 1;
-      for (std::size_t j = shape.size(); j-- > 0; stride *= shape[j]) strides[j] = stride;
-      strides[i] += 1;
-      bad = *good;
-      bad.strides = strides.data();
-      if (shape[i] > 1) refused(bad, RAGTIME_SHAPE_MISMATCH, "strided");
-    }
-    // The last size is never one that may be larger, but of the number of rows.
-    shape.back() += 1;
-    bad = *good;
-    bad.shape = shape.data();
-    refused(bad, RAGTIME_SHAPE_MISMATCH, "too large");
-    shape.back() -= 1;
-    shape[0] = std::int64_t{1} << 62;
-    refused(bad, RAGTIME_SHAPE_MISMATCH, "beyond any memory");
-  }
+  expect_refused_when_spoilt(*backend,
+                             {{&forward.x, "args.x", Place::or_more},
+                              {&forward.h0, "args.h0"},
+                              {&forward.c0, "args.c0"},
+                              {&forward.y, "args.y", Place::or_more},
+                              {&forward.h_n, "args.h_n"},
+                              {&forward.c_n, "args.c_n"},
+                              {&forward.final_state, "args.final_state", Place::or_more},
+                              {&forward.c_seq, "args.c_seq", Place::or_more},
+                              {&weights.weight_ih, "args.weights[0].weight_ih"},
+                              {&weights.weight_hh, "args.weights[0].weight_hh"},
+                              {&weights.bias_ih, "args.weights[0].bias_ih"},
+                              {&weights.bias_hh, "args.weights[0].bias_hh"}},
+                             [&] { return run_forward(); });
+  expect_refused_when_spoilt(*backend,
+                             {{&backward.x, "args.x", Place::or_more},
+                              {&backward.h0, "args.h0"},
+                              {&backward.c0, "args.c0"},
+                              {&backward.y, "args.y", Place::or_more},
+                              {&backward.d_y, "args.d_y", Place::or_more},
+                              {&backward.d_h_n, "args.d_h_n"},
+                              {&backward.d_c_n, "args.d_c_n"},
+                              {&backward.d_final_state, "args.d_final_state", Place::or_more},
+                              {&backward.d_x, "args.d_x", Place::or_more},
+                              {&backward.d_h0, "args.d_h0"},
+                              {&backward.d_c0, "args.d_c0"},
+                              {&gradients.weight_ih, "args.gradients[0].weight_ih"},
+                              {&gradients.weight_hh, "args.gradients[0].weight_hh"},
+                              {&gradients.bias_ih, "args.gradients[0].bias_ih"},
+                              {&gradients.bias_hh, "args.gradients[0].bias_hh"}},
+                             [&] { return run_backward(); });
   for (const float value : y()) EXPECT_TRUE(std::isnan(value)) << "a refused run wrote";
 }
 
@@ -210,9 +128,9 @@ TEST_P(CApi, NullWhereSomethingIsNeeded) {
   EXPECT_REFUSED(ragtime_faults_check(nullptr, nullptr), invalid, "faults is null");
   EXPECT_REFUSED(ragtime_batch_create(nullptr, &other), invalid, "backend is null");
   EXPECT_REFUSED(ragtime_batch_create(opened, nullptr), invalid, "batch is null");
-  EXPECT_REFUSED(ragtime_batch_fix(nullptr, &desc.capacity), invalid, "batch is null");
-  EXPECT_REFUSED(ragtime_batch_fix(batch, nullptr), invalid, "capacity is null");
-  EXPECT_REFUSED(ragtime_batch_fix(batch, &desc.capacity), invalid, "has been loaded");
+  EXPECT_REFUSED(ragtime_batch_fix(nullptr, &desc.capacity, 0), invalid, "batch is null");
+  EXPECT_REFUSED(ragtime_batch_fix(batch, nullptr, 0), invalid, "capacity is null");
+  EXPECT_REFUSED(ragtime_batch_fix(batch, &desc.capacity, 0), invalid, "has been loaded");
   EXPECT_REFUSED(ragtime_batch_load_lengths(nullptr, &length, 1, 0, nullptr), invalid, "batch is null");
   EXPECT_REFUSED(ragtime_batch_load_lengths(batch, nullptr, 1, 0, nullptr), invalid, "lengths is null");
   EXPECT_REFUSED(ragtime_batch_load_lengths(batch, &length, -1, 0, nullptr), invalid, "sequences is -1");
@@ -222,18 +140,34 @@ TEST_P(CApi, NullWhereSomethingIsNeeded) {
   EXPECT_REFUSED(ragtime_batch_load_lengths(batch, &zero, 1, 0, nullptr), invalid, "zero length");
   EXPECT_REFUSED(ragtime_batch_load_lengths(batch, &negative, 1, 0, nullptr), invalid, "-1");
   const std::int32_t backwards[2] = {0, -5}, code = 1;
-  EXPECT_REFUSED(ragtime_batch_load_codes(batch, &length, 1, nullptr, &code, nullptr, 0, nullptr), invalid,
-                 "code_offsets is null");
-  EXPECT_REFUSED(ragtime_batch_load_codes(batch, &length, 1, backwards, &code, nullptr, 0, nullptr), invalid,
-                 "code_offsets[1] is -5");
+  auto codes = sized<ragtime_batch_codes>();
+  codes.sequences = 1;
+  codes.lengths = &length;
+  codes.codes = &code;
+  EXPECT_REFUSED(ragtime_batch_load_codes(nullptr, &codes, nullptr), invalid, "batch is null");
+  EXPECT_REFUSED(ragtime_batch_load_codes(batch, nullptr, nullptr), invalid, "codes is null");
+  EXPECT_REFUSED(ragtime_batch_load_codes(batch, &codes, nullptr), invalid, "codes.code_offsets is null");
+  codes.code_offsets = backwards;
+  EXPECT_REFUSED(ragtime_batch_load_codes(batch, &codes, nullptr), invalid, "codes.code_offsets[1] is -5");
   const std::int32_t one[2] = {0, 1};
-  EXPECT_REFUSED(ragtime_batch_load_codes(batch, &length, 1, one, nullptr, nullptr, 0, nullptr), invalid,
-                 "codes is null");
+  codes.code_offsets = one;
+  codes.codes = nullptr;
+  EXPECT_REFUSED(ragtime_batch_load_codes(batch, &codes, nullptr), invalid, "codes.codes is null");
+  codes.lengths = nullptr;
+  EXPECT_REFUSED(ragtime_batch_load_codes(batch, &codes, nullptr), invalid, "codes.lengths is null");
+  codes.lengths = &length;
+  codes.allow_zero_length = -1;
+  EXPECT_REFUSED(ragtime_batch_load_codes(batch, &codes, nullptr), invalid, "codes.allow_zero_length is -1");
+  EXPECT_REFUSED(ragtime_batch_fetch(nullptr, nullptr), invalid, "batch is null");
+  EXPECT_REFUSED(ragtime_batch_fetch(batch, nullptr), invalid, "not built");
+  EXPECT_REFUSED(ragtime_batch_size(nullptr, &desc.capacity), invalid, "batch is null");
   EXPECT_REFUSED(ragtime_batch_size(batch, nullptr), invalid, "size is null");
   EXPECT_REFUSED(ragtime_batch_export(batch, RAGTIME_ORDER, nullptr), invalid, "tensor is null");
-  EXPECT_REFUSED(ragtime_batch_export(batch, RAGTIME_CODES, &tensor), invalid, "loaded without");
-  EXPECT_REFUSED(ragtime_batch_export(batch, static_cast<ragtime_batch_array>(7), &tensor), invalid,
-                 "array is 7");
+  EXPECT_REFUSED(ragtime_batch_export(batch, RAGTIME_CODES, &tensor), invalid, "made without");
+  EXPECT_REFUSED(ragtime_batch_export(batch, RAGTIME_CODE_WEIGHTS, &tensor), invalid, "made without");
+  EXPECT_REFUSED(ragtime_batch_export(batch, static_cast<ragtime_batch_array>(10), &tensor), invalid,
+                 "array is 10");
+  EXPECT_REFUSED(ragtime_batch_export(nullptr, RAGTIME_ORDER, &tensor), invalid, "batch is null");
   EXPECT_REFUSED(ragtime_lstm_create(nullptr, &desc, &made), invalid, "backend is null");
   EXPECT_REFUSED(ragtime_lstm_create(opened, nullptr, &made), invalid, "desc is null");
   EXPECT_REFUSED(ragtime_lstm_create(opened, &desc, nullptr), invalid, "lstm is null");

@@ -2,44 +2,20 @@
 
 // An LSTM of the C API on each backend, in f32, with everything that its runs can have.
 
-#include <gmock/gmock.h>
-
-#include <memory>
 #include <vector>
 
-#include "ragtime/ragtime.h"
-#include "tests/support.hpp"
+#include "tests/c_api_tensors.hpp"
 
 namespace ragtime::test {
 
-// A tensor over memory of a backend, to be spoilt.
-struct SpoilableTensor {
-  SpoilableTensor(const Backend& backend, void* data, std::vector<std::int64_t> sizes)
-      : shape(std::move(sizes)) {
-    dl.data = data;
-    dl.device.device_type = backend.device() == DeviceType::cpu ? 1 : 2;
-    dl.device.device_id = backend.index();
-    dl.ndim = static_cast<std::int32_t>(shape.size());
-    dl.dtype.code = 2;
-    dl.dtype.bits = 32;
-    dl.dtype.lanes = 1;
-    dl.shape = shape.data();
-  }
-  SpoilableTensor(const SpoilableTensor&) = delete;
-  SpoilableTensor& operator=(const SpoilableTensor&) = delete;
-  std::vector<std::int64_t> shape, strides;
-  ragtime_tensor dl = {};
-};
-
 // An LSTM in f32 with everything that a run can have, in order.
-class CApi : public OnBackend {
+class CApi : public CApiBackend {
  protected:
   static constexpr std::int64_t input = 3, hidden = 4, rows = 6, sequences = 3, steps = 3;
 
   void SetUp() override {
-    OnBackend::SetUp();
+    CApiBackend::SetUp();
     if (IsSkipped()) return;
-    ASSERT_EQ(ragtime_backend_open(GetParam().c_str(), nullptr, &opened), RAGTIME_OK) << ragtime_last_error();
     const std::vector<std::int32_t> lengths = {2, 3, 1};
     ASSERT_EQ(ragtime_batch_create(opened, &batch), RAGTIME_OK);
     ASSERT_EQ(ragtime_batch_load_lengths(batch, lengths.data(), sequences, 0, nullptr), RAGTIME_OK);
@@ -55,14 +31,7 @@ class CApi : public OnBackend {
     workspace = Buffer(backend, workspace_bytes);
     reserve = Buffer(backend, reserve_bytes);
 
-    Numbers numbers(1);
-    const auto add = [&](std::vector<std::int64_t> shape) {
-      std::int64_t count = 1;
-      for (const std::int64_t size : shape) count *= size;
-      memory.emplace_back(backend, numbers.vector<float>(count));
-      tensors.push_back(std::make_unique<SpoilableTensor>(*backend, memory.back().data(), shape));
-      return &tensors.back()->dl;
-    };
+    const auto add = [&](const std::vector<std::int64_t>& shape) { return drawn(shape); };
     weights = {add({4 * hidden, input}), add({4 * hidden, hidden}), add({4 * hidden}), add({4 * hidden}),
                nullptr};
     gradients = {add({4 * hidden, input}), add({4 * hidden, hidden}), add({4 * hidden}), add({4 * hidden}),
@@ -106,35 +75,25 @@ class CApi : public OnBackend {
   void TearDown() override {
     EXPECT_EQ(ragtime_lstm_destroy(lstm), RAGTIME_OK);
     EXPECT_EQ(ragtime_batch_destroy(batch), RAGTIME_OK);
-    EXPECT_EQ(ragtime_backend_close(opened), RAGTIME_OK);
-    OnBackend::TearDown();
+    CApiBackend::TearDown();
   }
 
   ragtime_status run_forward() { return ragtime_lstm_forward(lstm, &forward, nullptr); }
   ragtime_status run_backward() { return ragtime_lstm_backward(lstm, &backward, nullptr); }
-  std::vector<float> y() const { return memory[11].host(); }
-  void poison_y() { copy_to_y(std::vector<float>(static_cast<std::size_t>(rows * hidden), nan<float>)); }
-  void copy_to_y(const std::vector<float>& values) {
-    backend->copy(memory[11].data(), values.data(), values.size() * sizeof(float), CopyKind::to_device);
+  std::vector<float> y() const { return host(forward.y); }
+  void poison_y() {
+    const std::vector<float> values(static_cast<std::size_t>(rows * hidden), nan<float>);
+    backend->copy(forward.y->data, values.data(), values.size() * sizeof(float), CopyKind::to_device);
     backend->synchronize();
   }
 
-  ragtime_backend opened = nullptr;
   ragtime_batch batch = nullptr;
   ragtime_lstm lstm = nullptr;
   ragtime_lstm_desc desc = {};
   ragtime_lstm_weights weights = {}, gradients = {};
   ragtime_lstm_forward_args forward = {};
   ragtime_lstm_backward_args backward = {};
-  std::vector<DeviceArray<float>> memory;
-  std::vector<std::unique_ptr<SpoilableTensor>> tensors;
   Buffer workspace, reserve;
 };
-
-#define EXPECT_REFUSED(call, status, text)                       \
-  do {                                                           \
-    EXPECT_EQ(call, status) << ragtime_last_error();             \
-    EXPECT_THAT(ragtime_last_error(), testing::HasSubstr(text)); \
-  } while (false)
 
 }  // namespace ragtime::test

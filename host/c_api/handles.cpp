@@ -15,8 +15,20 @@ const char* name_of(Kind kind) {
       return "a fault word";
     case Kind::batch:
       return "a batch";
+    case Kind::batch_builder:
+      return "a batch builder";
     case Kind::lstm:
       return "an LSTM";
+    case Kind::lstm_step:
+      return "an LSTM step";
+    case Kind::segment_pool:
+      return "a segment pool";
+    case Kind::masked_loss:
+      return "a masked loss";
+    case Kind::layout:
+      return "a layout conversion";
+    case Kind::final_state:
+      return "a final state";
   }
   return "?";
 }

@@ -10,7 +10,18 @@
 
 namespace ragtime::c_api {
 
-enum class Kind : std::uint8_t { backend, faults, batch, lstm };
+enum class Kind : std::uint8_t {
+  backend,
+  faults,
+  batch,
+  batch_builder,
+  lstm,
+  lstm_step,
+  segment_pool,
+  masked_loss,
+  layout,
+  final_state,
+};
 
 // The kind of handle that stands for an Object: static constexpr Kind Object::kind.
 void* add_handle(Kind kind, std::shared_ptr<void> object);

@@ -1,23 +1,14 @@
 #include "ragtime/lstm.hpp"
 
-#include <cstdio>
-#include <vector>
-
-#include "host/c_api/call.hpp"
+#include "host/c_api/lstm_weights.hpp"
 #include "host/c_api/objects.hpp"
-#include "host/core/capacity.hpp"
 
 using namespace ragtime;
 using namespace ragtime::c_api;
 
 namespace {
 
-struct Lstm {
-  static constexpr Kind kind = Kind::lstm;
-  Lstm(std::shared_ptr<Backend> owner, const LstmDesc& desc) : backend(owner), plan(std::move(owner), desc) {}
-  std::shared_ptr<Backend> backend;
-  LstmPlan plan;
-};
+using Lstm = Planned<LstmPlan, LstmDesc, Kind::lstm>;
 
 LstmAlgorithm algorithm_of(ragtime_lstm_algorithm algorithm) {
   switch (static_cast<int>(algorithm)) {
@@ -57,18 +48,13 @@ LstmDesc desc_of(const ragtime_lstm_desc& given) {
 // The checked tensors of one run.
 struct Reader {
   Reader(const Lstm& lstm, ragtime_batch batch_handle, ragtime_faults faults_handle)
-      : desc(lstm.plan.desc()),
-        batch(loaded_batch(batch_handle, *lstm.backend, "args.batch")),
-        faults(faults_handle == nullptr ? nullptr : object_of<Faults>(faults_handle, "args.faults")),
-        read(*lstm.backend, desc.dtype),
-        rows{batch->rows(), true},
-        sequences{batch->sequences(), batch->device.is_fixed()},
-        cells{desc.num_layers * desc.directions()} {
-    if (batch->device.is_fixed()) return;  // what is in use is only known on the device
-    check_fits(batch->device.size().sequences, desc.capacity.sequences, "sequences");
-    check_fits(batch->device.size().rows, desc.capacity.rows, "rows");
-    check_fits(batch->device.size().steps, desc.capacity.steps, "steps");
-  }
+      : desc(lstm.desc),
+        batch(batch_for_run(*lstm.backend, batch_handle, "args.batch", desc.capacity, true)),
+        faults(faults_handle),
+        read(lstm.reader()),
+        rows(batch->rows()),
+        sequences(batch->sequences()),
+        cells{desc.num_layers * desc.directions()} {}
 
   void* input(const ragtime_tensor* tensor, const char* name) const {
     return read(tensor, name, {rows, {desc.input_size}});
@@ -77,7 +63,7 @@ struct Reader {
     return read(tensor, name, {rows, {desc.directions() * desc.output_size()}});
   }
   void* final_state(const ragtime_tensor* tensor, const char* name) const {
-    return read(tensor, name, {{batch->sequences(), true}, {desc.directions() * desc.output_size()}});
+    return read(tensor, name, {{sequences.size, true}, {desc.directions() * desc.output_size()}});
   }
   void* h(const ragtime_tensor* tensor, const char* name) const {
     return read(tensor, name, {cells, sequences, {desc.output_size()}});
@@ -85,34 +71,9 @@ struct Reader {
   void* c(const ragtime_tensor* tensor, const char* name) const {
     return read(tensor, name, {cells, sequences, {desc.hidden_size}});
   }
-  // Weights, or gradients of weights, [L*D]; null for null. Valid until the thread's next call: its memory is
-  // kept, so that a run takes none.
-  template <class Pointers>
-  const Pointers* weights(const ragtime_lstm_weights* given, const char* name) const {
-    if (given == nullptr) return nullptr;
-    thread_local std::vector<Pointers> pointers;
-    pointers.resize(static_cast<std::size_t>(cells.size));
-    const Extent gates{4 * desc.hidden_size}, h{desc.output_size()};
-    for (std::size_t i = 0; i < pointers.size(); ++i) {
-      const Extent in{desc.layer_input(static_cast<std::int64_t>(i) / desc.directions())};
-      const auto get = [&](const ragtime_tensor* tensor, const char* member,
-                           std::initializer_list<Extent> shape) {
-        char place[64];
-        std::snprintf(place, sizeof(place), "%s[%zu].%s", name, i, member);
-        return read(tensor, place, shape);
-      };
-      pointers[i].weight_ih = get(given[i].weight_ih, "weight_ih", {gates, in});
-      pointers[i].weight_hh = get(given[i].weight_hh, "weight_hh", {gates, h});
-      pointers[i].bias_ih = get(given[i].bias_ih, "bias_ih", {gates});
-      pointers[i].bias_hh = get(given[i].bias_hh, "bias_hh", {gates});
-      pointers[i].weight_hr = get(given[i].weight_hr, "weight_hr", {h, {desc.hidden_size}});
-    }
-    return pointers.data();
-  }
-
   const LstmDesc& desc;
   std::shared_ptr<Batch> batch;
-  std::shared_ptr<Faults> faults;  // or null
+  FaultWord faults;
   TensorReader read;
   Extent rows, sequences, cells;
 };
@@ -121,16 +82,15 @@ struct Reader {
 template <class Run, class Given>
 Run run_of(const Lstm& lstm, const Reader& reader, const Given& given) {
   Run run;
-  run.batch = reader.batch->device.view();
-  run.batch.status = reader.faults == nullptr ? nullptr : reader.faults->status.word();
+  run.batch = reader.batch->view();
+  run.batch.status = reader.faults.word();
   run.x = reader.input(given.x, "args.x");
-  run.weights = reader.weights<LstmWeights>(given.weights, "args.weights");
+  run.weights = read_weights<LstmWeights>(reader.read, lstm.desc, given.weights, "args.weights");
   run.h0 = reader.h(given.h0, "args.h0");
   run.c0 = reader.c(given.c0, "args.c0");
   run.y = reader.output(given.y, "args.y");
   run.dropout.seed = given.dropout_seed;
-  run.dropout.step = static_cast<const std::uint64_t*>(
-      reader.read.read(given.dropout_step, "args.dropout_step", Element::uint64, {Extent{1}}));
+  run.dropout.step = reader.read.of<std::uint64_t>(given.dropout_step, "args.dropout_step", {Extent{1}});
   check_space(given.workspace, given.workspace_bytes, lstm.plan.workspace_bytes(), "args.workspace");
   check_space(given.reserve, given.reserve_bytes, lstm.plan.reserve_bytes(), "args.reserve");
   run.workspace = given.workspace;
@@ -142,11 +102,7 @@ Run run_of(const Lstm& lstm, const Reader& reader, const Given& given) {
 
 ragtime_status ragtime_lstm_create(ragtime_backend backend, const ragtime_lstm_desc* desc,
                                    ragtime_lstm* lstm) {
-  return call("ragtime_lstm_create", [&] {
-    const auto owner = backend_of(backend);
-    out(lstm, "lstm");
-    *lstm = handle_for<ragtime_lstm>(std::make_shared<Lstm>(owner, desc_of(taken(desc, "desc"))));
-  });
+  return call("ragtime_lstm_create", [&] { create<Lstm>(backend, desc, desc_of, lstm, "lstm"); });
 }
 
 ragtime_status ragtime_lstm_destroy(ragtime_lstm lstm) {
@@ -154,17 +110,11 @@ ragtime_status ragtime_lstm_destroy(ragtime_lstm lstm) {
 }
 
 ragtime_status ragtime_lstm_workspace_bytes(ragtime_lstm lstm, size_t* bytes) {
-  return call("ragtime_lstm_workspace_bytes", [&] {
-    const auto object = object_of<Lstm>(lstm, "lstm");
-    *out(bytes, "bytes") = object->plan.workspace_bytes();
-  });
+  return call("ragtime_lstm_workspace_bytes", [&] { workspace_bytes<Lstm>(lstm, "lstm", bytes); });
 }
 
 ragtime_status ragtime_lstm_reserve_bytes(ragtime_lstm lstm, size_t* bytes) {
-  return call("ragtime_lstm_reserve_bytes", [&] {
-    const auto object = object_of<Lstm>(lstm, "lstm");
-    *out(bytes, "bytes") = object->plan.reserve_bytes();
-  });
+  return call("ragtime_lstm_reserve_bytes", [&] { reserve_bytes<Lstm>(lstm, "lstm", bytes); });
 }
 
 ragtime_status ragtime_lstm_forward(ragtime_lstm lstm, const ragtime_lstm_forward_args* args,
@@ -197,7 +147,7 @@ ragtime_status ragtime_lstm_backward(ragtime_lstm lstm, const ragtime_lstm_backw
     run.d_x = reader.input(given.d_x, "args.d_x");
     run.d_h0 = reader.h(given.d_h0, "args.d_h0");
     run.d_c0 = reader.c(given.d_c0, "args.d_c0");
-    run.gradients = reader.weights<LstmGradients>(given.gradients, "args.gradients");
+    run.gradients = read_weights<LstmGradients>(reader.read, object->desc, given.gradients, "args.gradients");
     run.accumulate = flag(given.accumulate, "args.accumulate");
     object->plan.backward(run, {stream});
   });

@@ -51,7 +51,7 @@ std::string text_of_dtype(const ragtime_tensor& tensor) {
   return text;
 }
 
-std::string text_of(std::initializer_list<Extent> shape) {
+std::string text_of(std::span<const Extent> shape) {
   std::string text = "[";
   for (const Extent& extent : shape)
     text += (text.size() > 1 ? ", " : "") + std::to_string(extent.size) + (extent.or_more ? " or more" : "");
@@ -95,7 +95,7 @@ Element element_of(DType dtype) {
 }
 
 void* TensorReader::read(const ragtime_tensor* tensor, const char* name, Element element,
-                         std::initializer_list<Extent> shape) const {
+                         std::span<const Extent> shape) const {
   if (tensor == nullptr) return nullptr;
   constexpr ErrorCode mismatch = ErrorCode::shape_mismatch;
   check(is_element(*tensor, element), mismatch, name, " is of ", text_of_dtype(*tensor), ": expected ",
@@ -114,7 +114,7 @@ void* TensorReader::read(const ragtime_tensor* tensor, const char* name, Element
   check(tensor->shape != nullptr, ErrorCode::invalid_argument, name, ".shape is null: expected ", ndim,
         " sizes");
   bool fits = true;
-  const Extent* expected = shape.begin();
+  const Extent* expected = shape.data();
   for (std::int32_t i = 0; i < ndim; ++i, ++expected)
     fits = fits &&
            (tensor->shape[i] == expected->size || (expected->or_more && tensor->shape[i] > expected->size));
@@ -180,6 +180,17 @@ ragtime_managed_tensor* make_tensor(const Backend& backend, Element element, con
     delete static_cast<Owned*>(self->manager_ctx);
   };
   return &owned.release()->managed;
+}
+
+std::int64_t first_size(const ragtime_tensor* tensor, const char* name) {
+  if (tensor == nullptr) return 0;
+  check(tensor->ndim >= 1, ErrorCode::shape_mismatch, name, " has ", tensor->ndim,
+        " dimensions: expected 1 or more");
+  check(tensor->shape != nullptr, ErrorCode::invalid_argument, name, ".shape is null: expected ",
+        tensor->ndim, " sizes");
+  check(tensor->shape[0] >= 0, ErrorCode::shape_mismatch, name, " has shape ", shape_of(*tensor),
+        ": expected sizes of 0 or more");
+  return tensor->shape[0];
 }
 
 void check_space(const void* memory, std::size_t bytes, std::size_t needed, const char* name) {

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <initializer_list>
 #include <memory>
+#include <span>
+#include <type_traits>
 
 #include "host/c_api/handles.hpp"
 #include "ragtime/backend.hpp"
@@ -15,6 +17,14 @@ namespace ragtime::c_api {
 enum class Element : std::uint8_t { f32, f64, bf16, f16, int32, uint64, uint8 };
 
 Element element_of(DType dtype);
+
+template <class T>
+constexpr Element element_of_type() {
+  if constexpr (std::is_same_v<T, float>) return Element::f32;
+  if constexpr (std::is_same_v<T, std::int32_t>) return Element::int32;
+  if constexpr (std::is_same_v<T, std::uint64_t>) return Element::uint64;
+  if constexpr (std::is_same_v<T, std::uint8_t>) return Element::uint8;
+}
 
 // A size that a tensor must have, or at least have.
 struct Extent {
@@ -34,8 +44,24 @@ class TensorReader {
                    std::initializer_list<Extent> shape) const {
     return read(tensor, name, element_, shape);
   }
+  void* operator()(const ragtime_tensor* tensor, const char* name, std::span<const Extent> shape) const {
+    return read(tensor, name, element_, shape);
+  }
   void* read(const ragtime_tensor* tensor, const char* name, Element element,
-             std::initializer_list<Extent> shape) const;
+             std::initializer_list<Extent> shape) const {
+    return read(tensor, name, element, std::span(shape.begin(), shape.size()));
+  }
+  void* read(const ragtime_tensor* tensor, const char* name, Element element,
+             std::span<const Extent> shape) const;
+  // Those of other dtypes.
+  template <class T>
+  T* of(const ragtime_tensor* tensor, const char* name, std::initializer_list<Extent> shape) const {
+    return static_cast<T*>(read(tensor, name, element_of_type<T>(), shape));
+  }
+  template <class T>
+  T* of(const ragtime_tensor* tensor, const char* name, std::span<const Extent> shape) const {
+    return static_cast<T*>(read(tensor, name, element_of_type<T>(), shape));
+  }
 
  private:
   DeviceType device_;
@@ -46,6 +72,9 @@ class TensorReader {
 // What owns a tensor's memory goes with it.
 ragtime_managed_tensor* make_tensor(const Backend& backend, Element element, const std::int64_t* shape,
                                     std::int32_t ndim, void* data, std::shared_ptr<const void> owner);
+
+// The first size of a tensor whose other sizes depend on it; 0 for a null one.
+std::int64_t first_size(const ragtime_tensor* tensor, const char* name);
 
 // A piece of memory that the caller gives with its size: aligned and large enough, else an Error.
 void check_space(const void* memory, std::size_t bytes, std::size_t needed, const char* name);

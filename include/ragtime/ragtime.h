@@ -177,22 +177,38 @@ typedef struct ragtime_batch_s* ragtime_batch;
 
 /** The arrays of a batch. */
 typedef enum ragtime_batch_array RAGTIME_INT32 {
-  RAGTIME_COUNTS = 0,        /**< int32 [4] B, N, M, T in use */
-  RAGTIME_VISIT_OFFSETS = 1, /**< int32 [B+1] */
-  RAGTIME_ORDER = 2,         /**< int32 [B] sequences, longest first, stable */
-  RAGTIME_INVERSE_ORDER = 3, /**< int32 [B] */
-  RAGTIME_BATCH_SIZES = 4,   /**< int32 [T] sequences alive at step t */
-  RAGTIME_CODE_OFFSETS = 5,  /**< int32 [N+1], of a batch with codes */
-  RAGTIME_CODES = 6          /**< int32 [M], of a batch with codes */
+  RAGTIME_COUNTS = 0,         /**< int32 [4] B, N, M, T in use */
+  RAGTIME_VISIT_OFFSETS = 1,  /**< int32 [B+1] */
+  RAGTIME_ORDER = 2,          /**< int32 [B] sequences, longest first, stable */
+  RAGTIME_INVERSE_ORDER = 3,  /**< int32 [B] */
+  RAGTIME_BATCH_SIZES = 4,    /**< int32 [T] sequences alive at step t */
+  RAGTIME_CODE_OFFSETS = 5,   /**< int32 [N+1], of a batch with codes */
+  RAGTIME_CODES = 6,          /**< int32 [M], of a batch with codes */
+  RAGTIME_CODE_WEIGHTS = 7,   /**< f32 [M], of a batch with weights of codes */
+  RAGTIME_SEQUENCE_COUNT = 8, /**< int32 [1], the B of counts: how many segments visit_offsets has */
+  RAGTIME_ROW_COUNT = 9       /**< int32 [1], the N of counts: how many segments code_offsets has */
 } ragtime_batch_array;
+
+/** A batch on the host. The arrays may go as soon as the call that takes them returns. */
+typedef struct ragtime_batch_codes {
+  size_t struct_size;           /**< sizeof(ragtime_batch_codes) */
+  int64_t sequences;            /**< B */
+  const int32_t* lengths;       /**< [B] rows of each sequence; N is their sum */
+  const int32_t* code_offsets;  /**< [N+1] from 0: codes of row n are [code_offsets[n], code_offsets[n+1]) */
+  const int32_t* codes;         /**< [M], M = code_offsets[N] */
+  const float* code_weights;    /**< [M] finite, not negative; or null: the batch has none */
+  const uint32_t* sequence_ids; /**< [B] the key of dropout masks, or null for 0, 1, 2, ... */
+  int32_t allow_zero_length;    /**< 1: a length of 0 is no error */
+} ragtime_batch_codes;
 
 RAGTIME_API ragtime_status ragtime_batch_create(ragtime_backend backend, ragtime_batch* batch); /**< empty */
 RAGTIME_API ragtime_status ragtime_batch_destroy(ragtime_batch batch); /**< or null */
 
-/** Before the first load: every array gets its place once, with room for `capacity`, and operations go by the
- * device's counts alone; so a captured CUDA graph of the persistent LSTM holds for whatever is loaded later.
- */
-RAGTIME_API ragtime_status ragtime_batch_fix(ragtime_batch batch, const ragtime_capacity* capacity);
+/** Before the first load or build: every array gets its place once, with room for `capacity`, and operations
+ * go by the device's counts alone; so a captured CUDA graph of the persistent LSTM holds for whatever is
+ * loaded later. code_weights: 1 when the batches to be loaded have weights of codes. */
+RAGTIME_API ragtime_status ragtime_batch_fix(ragtime_batch batch, const ragtime_capacity* capacity,
+                                             int32_t code_weights);
 
 /** Loads lengths, host [sequences]. A length of 0 is refused unless allow_zero_length is 1. The array may go
  * on return; the copy is queued on the stream. */
@@ -200,20 +216,63 @@ RAGTIME_API ragtime_status ragtime_batch_load_lengths(ragtime_batch batch, const
                                                       int64_t sequences, int32_t allow_zero_length,
                                                       ragtime_stream stream);
 
-/** The same with codes. Host: lengths [sequences]; code_offsets [N+1] from 0, N the sum of lengths; codes
- * [code_offsets[N]]; sequence_ids [sequences], the key of dropout masks, or null for 0, 1, 2, ... */
-RAGTIME_API ragtime_status ragtime_batch_load_codes(ragtime_batch batch, const int32_t* lengths,
-                                                    int64_t sequences, const int32_t* code_offsets,
-                                                    const int32_t* codes, const uint32_t* sequence_ids,
-                                                    int32_t allow_zero_length, ragtime_stream stream);
+/** The same with the codes of every row. */
+RAGTIME_API ragtime_status ragtime_batch_load_codes(ragtime_batch batch, const ragtime_batch_codes* codes,
+                                                    ragtime_stream stream);
 
-/** B, N, M, T in use, as the host knows them; of a fixed batch, its capacity. */
+/** B, N, M, T in use, where the host knows them; of a fixed batch its capacity, until it is fetched. */
 RAGTIME_API ragtime_status ragtime_batch_size(ragtime_batch batch, ragtime_capacity* size);
 
-/** An array of the batch as a tensor that keeps the batch alive; its values change with the next load.
- * RAGTIME_INVALID_ARGUMENT where the batch has no such array. */
+/** An array of the batch as a tensor that keeps its memory alive. Of a fixed batch the values change with the
+ * next load or build; of another they stay those of the load before the export. RAGTIME_INVALID_ARGUMENT
+ * where the batch has no such array. */
 RAGTIME_API ragtime_status ragtime_batch_export(ragtime_batch batch, ragtime_batch_array array,
                                                 ragtime_managed_tensor** tensor);
+
+/* ---- Batches out of what is in device memory already ---- */
+
+/** What makes a batch of lengths or masks, while the host neither waits for nor sees a length. */
+typedef struct ragtime_batch_builder_s* ragtime_batch_builder;
+
+/** What it will be asked for. */
+typedef struct ragtime_batch_builder_desc {
+  size_t struct_size;        /**< sizeof(ragtime_batch_builder_desc) */
+  int32_t allow_zero_length; /**< 1: a length of 0 is no fault */
+  ragtime_capacity capacity; /**< sequences, rows, steps */
+} ragtime_batch_builder_desc;
+
+/** Arguments of a build: lengths or mask, one of the two. A faulty sequence counts as what can be made of it,
+ * and is reported to faults: a negative length as 0, a mask up to its first element that is not 1, one longer
+ * than the capacity's steps as that long; rows beyond the capacity are left out. On the CPU sizes beyond the
+ * capacity are RAGTIME_OUT_OF_RANGE instead, and nothing is written. */
+typedef struct ragtime_batch_build_args {
+  size_t struct_size;              /**< sizeof(ragtime_batch_build_args) */
+  ragtime_batch batch;             /**< fixed, with at least the builder's capacity, and never loaded */
+  const ragtime_tensor* lengths;   /**< int32 [capacity.sequences or more], or null */
+  const ragtime_tensor* mask;      /**< uint8 or bool [capacity.sequences or more, T_pad], 1 for a row, 0 for
+                                      padding,      ones first; or null */
+  const ragtime_tensor* sequences; /**< int32 [1], device: B in use, or null: the capacity's */
+  void* workspace;                 /**< device */
+  size_t workspace_bytes;          /**< at least ragtime_batch_builder_workspace_bytes() */
+  ragtime_faults faults;           /**< or null */
+} ragtime_batch_build_args;
+
+/** RAGTIME_INVALID_ARGUMENT on a capacity that cannot be right. */
+RAGTIME_API ragtime_status ragtime_batch_builder_create(ragtime_backend backend,
+                                                        const ragtime_batch_builder_desc* desc,
+                                                        ragtime_batch_builder* builder);
+RAGTIME_API ragtime_status ragtime_batch_builder_destroy(ragtime_batch_builder builder); /**< or null */
+RAGTIME_API ragtime_status ragtime_batch_builder_workspace_bytes(ragtime_batch_builder builder,
+                                                                 size_t* bytes); /**< of a build */
+
+/** Queues a build; operations queued on the stream after it may take the batch. The first build into a batch
+ * takes the memory of its arrays, so build once before a capture. */
+RAGTIME_API ragtime_status ragtime_batch_build(ragtime_batch_builder builder,
+                                               const ragtime_batch_build_args* args, ragtime_stream stream);
+
+/** Waits for the stream and tells the host the counts of a batch that was built: ragtime_batch_size is then
+ * exact, and algorithms that launch step by step, the CPU's among them, can run, until the next build. */
+RAGTIME_API ragtime_status ragtime_batch_fetch(ragtime_batch batch, ragtime_stream stream);
 
 /* ---- LSTM ---- */
 
@@ -325,6 +384,326 @@ RAGTIME_API ragtime_status ragtime_lstm_forward(ragtime_lstm lstm, const ragtime
 /** Queues a backward run; errors as forward, and RAGTIME_UNSUPPORTED with inference. */
 RAGTIME_API ragtime_status ragtime_lstm_backward(ragtime_lstm lstm, const ragtime_lstm_backward_args* args,
                                                  ragtime_stream stream);
+
+/* ---- One LSTM step, for streams ---- */
+
+/** B patients, one new visit each; the caller keeps h and c. One direction. */
+typedef struct ragtime_lstm_step_desc {
+  size_t struct_size;  /**< sizeof(ragtime_lstm_step_desc) */
+  ragtime_dtype dtype; /**< of all tensors */
+  int32_t no_bias;     /**< 1: there are no biases */
+  int32_t training;    /**< 1: there is a backward, and a reserve for it */
+  int64_t sequences;   /**< B, exactly */
+  int64_t input_size;  /**< at least 1 */
+  int64_t hidden_size; /**< H, at least 1 */
+  int64_t num_layers;  /**< L; 0: 1 */
+  int64_t proj_size;   /**< P, below H; 0: no projection */
+} ragtime_lstm_step_desc;
+
+/** Tensors of one step. */
+typedef struct ragtime_lstm_step_forward_args {
+  size_t struct_size;                  /**< sizeof(ragtime_lstm_step_forward_args) */
+  const ragtime_tensor* x;             /**< [B, input_size] */
+  const ragtime_lstm_weights* weights; /**< host [L] */
+  const ragtime_tensor* h;             /**< [L, B, P] or null for zeros */
+  const ragtime_tensor* c;             /**< [L, B, H] or null for zeros */
+  const ragtime_tensor* h_next;        /**< out [L, B, P]; may be the memory of h, unless training */
+  const ragtime_tensor* c_next;        /**< out [L, B, H]; may be the memory of c, unless training */
+  void* workspace;                     /**< device */
+  size_t workspace_bytes;              /**< at least ragtime_lstm_step_workspace_bytes() */
+  void* reserve;                       /**< in training, kept for backward */
+  size_t reserve_bytes;                /**< at least ragtime_lstm_step_reserve_bytes() */
+} ragtime_lstm_step_forward_args;
+
+/** Tensors of a step back. */
+typedef struct ragtime_lstm_step_backward_args {
+  size_t struct_size;                    /**< sizeof(ragtime_lstm_step_backward_args) */
+  const ragtime_tensor* x;               /**< [B, input_size], this and the next three as in forward */
+  const ragtime_lstm_weights* weights;   /**< host [L] */
+  const ragtime_tensor* h;               /**< [L, B, P] or null */
+  const ragtime_tensor* c;               /**< [L, B, H] or null */
+  const ragtime_tensor* d_h_next;        /**< [L, B, P] or null */
+  const ragtime_tensor* d_c_next;        /**< [L, B, H] or null */
+  const ragtime_tensor* d_x;             /**< out [B, input_size] or null */
+  const ragtime_tensor* d_h;             /**< out [L, B, P] or null */
+  const ragtime_tensor* d_c;             /**< out [L, B, H] or null */
+  const ragtime_lstm_weights* gradients; /**< out, host [L] or null; what is null inside is not computed */
+  int32_t accumulate;                    /**< 1: adds to the gradients of weights */
+  void* workspace;                       /**< device */
+  size_t workspace_bytes;                /**< at least ragtime_lstm_step_workspace_bytes() */
+  const void* reserve;                   /**< as forward left it */
+  size_t reserve_bytes;                  /**< at least ragtime_lstm_step_reserve_bytes() */
+} ragtime_lstm_step_backward_args;
+
+/** A described step. */
+typedef struct ragtime_lstm_step_s* ragtime_lstm_step;
+
+/** Errors as ragtime_lstm_create. */
+RAGTIME_API ragtime_status ragtime_lstm_step_create(ragtime_backend backend,
+                                                    const ragtime_lstm_step_desc* desc,
+                                                    ragtime_lstm_step* step);
+RAGTIME_API ragtime_status ragtime_lstm_step_destroy(ragtime_lstm_step step); /**< or null */
+RAGTIME_API ragtime_status ragtime_lstm_step_workspace_bytes(ragtime_lstm_step step,
+                                                             size_t* bytes); /**< of a run */
+RAGTIME_API ragtime_status ragtime_lstm_step_reserve_bytes(ragtime_lstm_step step,
+                                                           size_t* bytes); /**< 0 without training */
+
+/** Queues a step; errors as ragtime_lstm_forward. */
+RAGTIME_API ragtime_status ragtime_lstm_step_forward(ragtime_lstm_step step,
+                                                     const ragtime_lstm_step_forward_args* args,
+                                                     ragtime_stream stream);
+
+/** Queues a step back; errors as forward, and RAGTIME_UNSUPPORTED without training. */
+RAGTIME_API ragtime_status ragtime_lstm_step_backward(ragtime_lstm_step step,
+                                                      const ragtime_lstm_step_backward_args* args,
+                                                      ragtime_stream stream);
+
+/* ---- Pooling of segments ---- */
+
+/** How the rows of a segment become one. An empty segment pools to 0 in every mode. */
+typedef enum ragtime_pool_mode RAGTIME_INT32 {
+  RAGTIME_POOL_SUM = 0,       /**< sum */
+  RAGTIME_POOL_MEAN = 1,      /**< mean */
+  RAGTIME_POOL_MAX = 2,       /**< largest, element by element */
+  RAGTIME_POOL_ATTENTION = 3, /**< softmax over w2 . tanh(W1 e + b1) + b2 */
+  RAGTIME_POOL_LAST = 4       /**< the last row */
+} ragtime_pool_mode;
+
+/** Rows gathered from a table by their codes (vocab_size > 0), or rows as they stand. */
+typedef struct ragtime_segment_pool_desc {
+  size_t struct_size;       /**< sizeof(ragtime_segment_pool_desc) */
+  ragtime_dtype dtype;      /**< of values and results */
+  ragtime_pool_mode mode;   /**< sum is 0 */
+  int64_t width;            /**< E, at least 1 */
+  int64_t segments;         /**< capacity */
+  int64_t items;            /**< capacity: codes or rows of all segments together */
+  int64_t vocab_size;       /**< V; 0: the items are rows */
+  int64_t padding_row;      /**< 1 + the row of the table that gets no gradient; 0: none */
+  int64_t attention_width;  /**< A, with attention */
+  int32_t weighted;         /**< 1: items have weights (not with last) */
+  int32_t atomic_gradients; /**< 1: CUDA, table gradients by atomic adds, in no fixed order */
+  int32_t tf32;             /**< 1: CUDA, f32, attention: factors may be rounded to tf32 */
+} ragtime_segment_pool_desc;
+
+/** The scorer of attention, or its gradients. */
+typedef struct ragtime_attention_weights {
+  const ragtime_tensor* w1; /**< [A, E] */
+  const ragtime_tensor* b1; /**< [A] */
+  const ragtime_tensor* w2; /**< [1, A] */
+  const ragtime_tensor* b2; /**< [1] */
+} ragtime_attention_weights;
+
+/** Tensors of a forward run. The arrays say what there is room for: offsets for S segments, codes (or the
+ * rows of values) for M items. What is in use, segments and the last of offsets, is read on the device and
+ * must not be more; on the CPU that is checked, on CUDA what is beyond the plan's capacity is a fault. The
+ * codes of a batch's rows are pooled with its RAGTIME_ROW_COUNT, RAGTIME_CODE_OFFSETS and RAGTIME_CODES, the
+ * rows of its sequences with RAGTIME_SEQUENCE_COUNT and RAGTIME_VISIT_OFFSETS. */
+typedef struct ragtime_segment_pool_forward_args {
+  size_t struct_size;                  /**< sizeof(ragtime_segment_pool_forward_args) */
+  const ragtime_tensor* segments;      /**< int32 [1], device: segments in use */
+  const ragtime_tensor* offsets;       /**< int32 [S+1] from 0, never decreasing */
+  const ragtime_tensor* codes;         /**< int32 [M], with a table; else null */
+  const ragtime_tensor* values;        /**< table [V, E], or rows [M, E] */
+  const ragtime_tensor* weights;       /**< f32 [M], when weighted; else null */
+  ragtime_attention_weights attention; /**< with attention */
+  const ragtime_tensor* out;           /**< out [S, E] */
+  void* workspace;                     /**< device */
+  size_t workspace_bytes;              /**< at least ragtime_segment_pool_workspace_bytes() */
+  void* reserve;                       /**< kept for backward; null: inference */
+  size_t reserve_bytes;                /**< at least ragtime_segment_pool_reserve_bytes(), unless null */
+  ragtime_faults faults;               /**< or null; a code outside [0, V) counts as absent */
+} ragtime_segment_pool_forward_args;
+
+/** Tensors of a backward run. */
+typedef struct ragtime_segment_pool_backward_args {
+  size_t struct_size;                    /**< sizeof(ragtime_segment_pool_backward_args) */
+  const ragtime_tensor* segments;        /**< as in forward, and the next four and attention */
+  const ragtime_tensor* offsets;         /**< int32 [S+1] */
+  const ragtime_tensor* codes;           /**< int32 [M] */
+  const ragtime_tensor* values;          /**< [V, E] or [M, E] */
+  const ragtime_tensor* weights;         /**< f32 [M] */
+  ragtime_attention_weights attention;   /**< with attention */
+  const ragtime_tensor* d_out;           /**< [S, E] */
+  const ragtime_tensor* d_values;        /**< out, as values */
+  ragtime_attention_weights d_attention; /**< out, with attention */
+  int32_t accumulate;                    /**< 1: adds to the gradients */
+  void* workspace;                       /**< device */
+  size_t workspace_bytes;                /**< at least ragtime_segment_pool_workspace_bytes() */
+  const void* reserve;                   /**< as forward left it */
+  size_t reserve_bytes;                  /**< at least ragtime_segment_pool_reserve_bytes() */
+} ragtime_segment_pool_backward_args;
+
+/** A described pooling. */
+typedef struct ragtime_segment_pool_s* ragtime_segment_pool;
+
+/** RAGTIME_INVALID_ARGUMENT on a description that cannot be right, RAGTIME_UNSUPPORTED on a dtype. */
+RAGTIME_API ragtime_status ragtime_segment_pool_create(ragtime_backend backend,
+                                                       const ragtime_segment_pool_desc* desc,
+                                                       ragtime_segment_pool* pool);
+RAGTIME_API ragtime_status ragtime_segment_pool_destroy(ragtime_segment_pool pool); /**< or null */
+RAGTIME_API ragtime_status ragtime_segment_pool_workspace_bytes(ragtime_segment_pool pool,
+                                                                size_t* bytes); /**< of a run */
+RAGTIME_API ragtime_status ragtime_segment_pool_reserve_bytes(ragtime_segment_pool pool,
+                                                              size_t* bytes); /**< of a forward run */
+
+/** Queues a forward run: RAGTIME_SHAPE_MISMATCH, RAGTIME_INVALID_ARGUMENT, RAGTIME_OUT_OF_RANGE as the
+ * LSTM's. */
+RAGTIME_API ragtime_status ragtime_segment_pool_forward(ragtime_segment_pool pool,
+                                                        const ragtime_segment_pool_forward_args* args,
+                                                        ragtime_stream stream);
+/** Queues a backward run; errors as forward. */
+RAGTIME_API ragtime_status ragtime_segment_pool_backward(ragtime_segment_pool pool,
+                                                         const ragtime_segment_pool_backward_args* args,
+                                                         ragtime_stream stream);
+
+/* ---- Masked losses ---- */
+
+/** Which loss. */
+typedef enum ragtime_loss_kind RAGTIME_INT32 {
+  RAGTIME_LOSS_BCE_WITH_LOGITS = 0, /**< per element, targets in [0, 1] */
+  RAGTIME_LOSS_CROSS_ENTROPY = 1,   /**< softmax over K, one label a row */
+  RAGTIME_LOSS_MSE = 2,             /**< per element */
+  RAGTIME_LOSS_SURVIVAL = 3         /**< discrete-time hazards, K = 1, event time and indicator a sequence */
+} ragtime_loss_kind;
+
+/** What becomes of the losses. */
+typedef enum ragtime_reduction RAGTIME_INT32 {
+  RAGTIME_REDUCTION_NONE = 0,             /**< all of them */
+  RAGTIME_REDUCTION_SUM = 1,              /**< one number */
+  RAGTIME_REDUCTION_MEAN = 2,             /**< over what is valid, by weight */
+  RAGTIME_REDUCTION_MEAN_PER_SEQUENCE = 3 /**< of each sequence, then of the sequences */
+} ragtime_reduction;
+
+/** What the rows of the logits are. */
+typedef enum ragtime_loss_layout RAGTIME_INT32 {
+  RAGTIME_LOSS_ROWS = 0,      /**< ragged rows: R = N */
+  RAGTIME_LOSS_SEQUENCES = 1, /**< one a sequence: R = B */
+  RAGTIME_LOSS_PADDED = 2     /**< [B, T_pad]; padding is never read, its gradient is 0 */
+} ragtime_loss_layout;
+
+/** A loss: the definitions of PyTorch's BCEWithLogitsLoss, CrossEntropyLoss and MSELoss over the rows that
+ * are not masked, and the discrete-time survival loss of Kvamme and Borgan (2021), eq. 3; written out in
+ * ragtime/masked_loss.hpp. A row is masked by a weight of 0, and by a bad label, target or weight. */
+typedef struct ragtime_masked_loss_desc {
+  size_t struct_size;          /**< sizeof(ragtime_masked_loss_desc) */
+  ragtime_dtype dtype;         /**< of logits, targets, and losses without reduction */
+  ragtime_loss_kind kind;      /**< BCE is 0 */
+  ragtime_reduction reduction; /**< none is 0 */
+  ragtime_loss_layout layout;  /**< ragged rows are 0 */
+  int64_t outputs;             /**< K, at least 1 */
+  int64_t padded_steps;        /**< T_pad, with padded */
+  double label_smoothing;      /**< cross entropy, in [0, 1] */
+  int32_t ignore_index;        /**< cross entropy: rows with this label are masked; PyTorch's is -100 */
+  int32_t hazards;             /**< survival, 1: the input is hazards in (0, 1), not their logits */
+  ragtime_capacity capacity;   /**< sequences, rows; with padded also steps */
+} ragtime_masked_loss_desc;
+
+/** Tensors of a run. R: rows of the layout, for padded the two sizes B, T_pad. */
+typedef struct ragtime_masked_loss_args {
+  size_t struct_size;                   /**< sizeof(ragtime_masked_loss_args) */
+  ragtime_batch batch;                  /**< within the plan's capacity */
+  const ragtime_tensor* logits;         /**< [R, K]; survival [R] */
+  const ragtime_tensor* targets;        /**< [R, K]: BCE, MSE */
+  const ragtime_tensor* target_offsets; /**< int32 [R+1], BCE in place of targets: offsets of target_ids */
+  const ragtime_tensor* target_ids;     /**< int32 [any], the labels that are 1, distinct in a row */
+  const ragtime_tensor* labels;         /**< int32 [R]: cross entropy */
+  const ragtime_tensor* event_time;     /**< int32 [B]: survival, visit from 0; -1 masks */
+  const ragtime_tensor* observed;       /**< uint8 or bool [B]: survival, 1 event, 0 censored */
+  const ragtime_tensor* row_weight;     /**< f32 [R], survival [B], or null; 0 masks */
+  const ragtime_tensor* pos_weight;     /**< [K], BCE, or null */
+  const ragtime_tensor* class_weight;   /**< [K], cross entropy, or null */
+  const ragtime_tensor* loss;       /**< out [1], f32 for bf16 and f16; none: [R, K], [R] or [B] of dtype */
+  const ragtime_tensor* weight_sum; /**< out [1], f32 for bf16 and f16, or null: the mean's denominator */
+  const ragtime_tensor* d_logits;   /**< out, as logits, or null; padding gets 0 */
+  void* workspace;                  /**< device */
+  size_t workspace_bytes;           /**< at least ragtime_masked_loss_workspace_bytes() */
+  ragtime_faults faults;            /**< or null */
+} ragtime_masked_loss_args;
+
+/** A described loss. */
+typedef struct ragtime_masked_loss_s* ragtime_masked_loss;
+
+/** RAGTIME_INVALID_ARGUMENT on a description that cannot be right, RAGTIME_UNSUPPORTED on a dtype. */
+RAGTIME_API ragtime_status ragtime_masked_loss_create(ragtime_backend backend,
+                                                      const ragtime_masked_loss_desc* desc,
+                                                      ragtime_masked_loss* loss);
+RAGTIME_API ragtime_status ragtime_masked_loss_destroy(ragtime_masked_loss loss); /**< or null */
+RAGTIME_API ragtime_status ragtime_masked_loss_workspace_bytes(ragtime_masked_loss loss,
+                                                               size_t* bytes); /**< of a run */
+
+/** Queues loss and gradient, in one pass; errors as ragtime_lstm_forward. */
+RAGTIME_API ragtime_status ragtime_masked_loss_run(ragtime_masked_loss loss,
+                                                   const ragtime_masked_loss_args* args,
+                                                   ragtime_stream stream);
+
+/* ---- Layouts ---- */
+
+/** How rows stand. */
+typedef enum ragtime_layout_kind RAGTIME_INT32 {
+  RAGTIME_RAGGED = 0, /**< [N, W], row = visit_offsets[b] + t */
+  RAGTIME_PACKED = 1, /**< [N, W], PyTorch's PackedSequence.data */
+  RAGTIME_PADDED = 2  /**< [B, T_pad, W] */
+} ragtime_layout_kind;
+
+/** A conversion between two of them. */
+typedef struct ragtime_layout_desc {
+  size_t struct_size;        /**< sizeof(ragtime_layout_desc) */
+  ragtime_dtype dtype;       /**< of both sides */
+  ragtime_layout_kind from;  /**< other than to */
+  ragtime_layout_kind to;    /**< other than from */
+  int64_t width;             /**< W, at least 1 */
+  int64_t padded_steps;      /**< T_pad, when one side is padded; at least capacity.steps */
+  double padding_value;      /**< written to padding; padding is never read */
+  ragtime_capacity capacity; /**< sequences, rows, steps */
+} ragtime_layout_desc;
+
+/** A described conversion. */
+typedef struct ragtime_layout_s* ragtime_layout;
+
+/** RAGTIME_INVALID_ARGUMENT on a description that cannot be right, RAGTIME_UNSUPPORTED on a dtype. */
+RAGTIME_API ragtime_status ragtime_layout_create(ragtime_backend backend, const ragtime_layout_desc* desc,
+                                                 ragtime_layout* layout);
+RAGTIME_API ragtime_status ragtime_layout_destroy(ragtime_layout layout); /**< or null */
+
+/** from -> to, shaped as the description says; not the same memory. Errors as ragtime_lstm_forward. */
+RAGTIME_API ragtime_status ragtime_layout_forward(ragtime_layout layout, ragtime_batch batch,
+                                                  const ragtime_tensor* from, const ragtime_tensor* to,
+                                                  ragtime_stream stream);
+/** d_to -> d_from: gradients at padding are dropped, padding of d_from is 0. */
+RAGTIME_API ragtime_status ragtime_layout_backward(ragtime_layout layout, ragtime_batch batch,
+                                                   const ragtime_tensor* d_to, const ragtime_tensor* d_from,
+                                                   ragtime_stream stream);
+
+/* ---- Final state ---- */
+
+/** h of each patient's last visit, gathered from outputs [N, D*P]; the LSTM writes its own without this. */
+typedef struct ragtime_final_state_desc {
+  size_t struct_size;        /**< sizeof(ragtime_final_state_desc) */
+  ragtime_dtype dtype;       /**< of all tensors */
+  int32_t bidirectional;     /**< 1: D = 2 */
+  int64_t width;             /**< P, of one direction */
+  ragtime_capacity capacity; /**< sequences, rows */
+} ragtime_final_state_desc;
+
+/** A described gather. */
+typedef struct ragtime_final_state_s* ragtime_final_state;
+
+/** RAGTIME_INVALID_ARGUMENT on a description that cannot be right, RAGTIME_UNSUPPORTED on a dtype. */
+RAGTIME_API ragtime_status ragtime_final_state_create(ragtime_backend backend,
+                                                      const ragtime_final_state_desc* desc,
+                                                      ragtime_final_state* final_state);
+RAGTIME_API ragtime_status ragtime_final_state_destroy(ragtime_final_state final_state); /**< or null */
+
+/** y [N, D*P] -> out [B, D*P]; a sequence without rows gets 0. Errors as ragtime_lstm_forward. */
+RAGTIME_API ragtime_status ragtime_final_state_forward(ragtime_final_state final_state, ragtime_batch batch,
+                                                       const ragtime_tensor* y, const ragtime_tensor* out,
+                                                       ragtime_stream stream);
+/** d_out [B, D*P] -> d_y [N, D*P]: 0 where nothing was gathered, or with accumulate 1 added to what is there.
+ */
+RAGTIME_API ragtime_status ragtime_final_state_backward(ragtime_final_state final_state, ragtime_batch batch,
+                                                        const ragtime_tensor* d_out,
+                                                        const ragtime_tensor* d_y, int32_t accumulate,
+                                                        ragtime_stream stream);
 
 #ifdef __cplusplus
 }
