@@ -89,7 +89,7 @@ ragtime_status ragtime_batch_build(ragtime_batch_builder builder, const ragtime_
             " dimensions: expected 2");
       first_size(given.mask, "args.mask");
       steps = given.mask->shape[1];
-      check(steps >= 0 && steps <= object->desc.capacity.steps, ErrorCode::out_of_range, "args.mask has ",
+      check(steps >= 0 && steps <= object->desc.capacity.steps, ErrorCode::shape_mismatch, "args.mask has ",
             steps, " steps: expected 0 to ", object->desc.capacity.steps, ", the capacity of the builder");
       mask = read.of<std::uint8_t>(given.mask, "args.mask", {sequences, {steps}});
     }

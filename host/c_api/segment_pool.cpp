@@ -91,7 +91,8 @@ Run run_of(const Pool& pool, const Reader& reader, const Given& given) {
     run.weights = reader.read.of<float>(given.weights, "args.weights", {Extent{reader.items, true}});
   run.attention = reader.template attention<AttentionWeights>(
       given.attention, "args.attention.w1", "args.attention.b1", "args.attention.w2", "args.attention.b2");
-  if (reader.is_host && run.segments != nullptr && run.offsets != nullptr) {
+  const bool has_items = reader.desc.vocab_size > 0 ? run.codes != nullptr : run.values != nullptr;
+  if (reader.is_host && has_items && run.segments != nullptr && run.offsets != nullptr) {
     const std::int32_t used = run.segments[0];
     check(used >= 0 && used <= reader.segments, ErrorCode::out_of_range, "args.segments[0] is ", used,
           ": expected 0 to ", reader.segments, ", for which args.offsets has room");
