@@ -7,6 +7,7 @@
 #include <string>
 #include <thread>
 
+#include "ragtime/lstm.hpp"
 #include "ragtime/ragtime.h"  // before DLPack's own header, so that its types are the library's
 #include "tests/c_api_fixture.hpp"
 
@@ -34,6 +35,22 @@ TEST_P(CApi, LargerArraysAndContiguousStridesAreTaken) {
   poison_y();
   ASSERT_EQ(run_forward(), RAGTIME_OK) << ragtime_last_error();
   EXPECT_TRUE(same_bits(y(), expected));
+}
+
+TEST_P(CApi, WhatRunsIsSaid) {
+  char text[256];
+  std::int32_t any_batch = -1;
+  LstmDesc own;
+  own.input_size = input;
+  own.hidden_size = hidden;
+  own.capacity = {sequences, rows, 0, steps};
+  const LstmChoice choice = LstmPlan(backend, own).choice();
+  EXPECT_DONE(ragtime_lstm_describe(lstm, text, sizeof(text)));
+  EXPECT_EQ(text, (std::string(name_of(choice.algorithm)) + ": " + choice.reason).substr(0, 255));
+  EXPECT_DONE(ragtime_lstm_graph_takes_any_batch(lstm, &any_batch));
+  EXPECT_EQ(any_batch, choice.graph_takes_any_batch ? 1 : 0);
+  EXPECT_DONE(ragtime_set_cpu_threads(3));
+  EXPECT_EQ(cpu_threads(), 3);
 }
 
 // Memory comes from the caller, all of it goes back, and none is no crash.

@@ -174,6 +174,15 @@ TEST_P(CApi, NullWhereSomethingIsNeeded) {
   EXPECT_REFUSED(ragtime_lstm_workspace_bytes(lstm, nullptr), invalid, "bytes is null");
   EXPECT_REFUSED(ragtime_lstm_reserve_bytes(lstm, nullptr), invalid, "bytes is null");
   EXPECT_REFUSED(ragtime_lstm_reserve_bytes(nullptr, nullptr), invalid, "lstm is null");
+  std::int32_t yes = 7;
+  EXPECT_REFUSED(ragtime_lstm_describe(nullptr, text, 8), invalid, "lstm is null");
+  EXPECT_REFUSED(ragtime_lstm_describe(lstm, nullptr, 8), invalid, "text is null");
+  EXPECT_REFUSED(ragtime_lstm_describe(lstm, text, 0), invalid, "bytes is 0");
+  EXPECT_REFUSED(ragtime_lstm_graph_takes_any_batch(nullptr, &yes), invalid, "lstm is null");
+  EXPECT_REFUSED(ragtime_lstm_graph_takes_any_batch(lstm, nullptr), invalid, "yes is null");
+  EXPECT_EQ(yes, 7);
+  EXPECT_REFUSED(ragtime_set_cpu_threads(-1), invalid, "threads is -1");
+  EXPECT_REFUSED(ragtime_set_cpu_threads(1025), invalid, "threads is 1025");
   EXPECT_REFUSED(ragtime_lstm_forward(lstm, nullptr, nullptr), invalid, "args is null");
   EXPECT_REFUSED(ragtime_lstm_backward(lstm, nullptr, nullptr), invalid, "args is null");
   EXPECT_EQ(tensor, nullptr);

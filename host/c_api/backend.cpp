@@ -37,13 +37,15 @@ ragtime_status ragtime_backend_close(ragtime_backend backend) {
 }
 
 ragtime_status ragtime_backend_describe(ragtime_backend backend, char* text, size_t bytes) {
-  return call("ragtime_backend_describe", [&] {
-    const std::string description = backend_of(backend)->description();
-    out(text, "text");
-    check(bytes > 0, ErrorCode::invalid_argument, "bytes is 0: expected room for a zero at least");
-    const std::size_t length = std::min(description.size(), bytes - 1);
-    std::memcpy(text, description.data(), length);
-    text[length] = '\0';
+  return call("ragtime_backend_describe",
+              [&] { write_text(backend_of(backend)->description(), text, bytes); });
+}
+
+ragtime_status ragtime_set_cpu_threads(int32_t threads) {
+  return call("ragtime_set_cpu_threads", [&] {
+    check(threads >= 0 && threads <= 1024, ErrorCode::invalid_argument, "threads is ", threads,
+          ": expected 0 to 1024");
+    set_cpu_threads(threads);
   });
 }
 

@@ -40,6 +40,14 @@ ragtime_status record(const char* function, const Error& error) noexcept {
   return record(status_of(error.code()), function, error.what());
 }
 
+void write_text(const std::string& from, char* text, std::size_t bytes) {
+  out(text, "text");
+  check(bytes > 0, ErrorCode::invalid_argument, "bytes is 0: expected room for a zero at least");
+  const std::size_t length = std::min(from.size(), bytes - 1);
+  std::memcpy(text, from.data(), length);
+  text[length] = '\0';
+}
+
 bool flag(std::int32_t value, const char* name) {
   check(value == 0 || value == 1, ErrorCode::invalid_argument, name, " is ", value, ": expected 0 or 1");
   return value == 1;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstring>
 #include <new>
+#include <string>
 
 #include "host/core/check.hpp"
 #include "ragtime/ragtime.h"
@@ -53,6 +54,9 @@ Struct taken(const Struct* given, const char* name) {
         sizeof(Struct), " bytes that this version knows is not 0");
   return *given;
 }
+
+// Cut to fit `text` [bytes], and ended by a zero.
+void write_text(const std::string& from, char* text, std::size_t bytes);
 
 // 0 or 1; an int32 may be anything.
 bool flag(std::int32_t value, const char* name);

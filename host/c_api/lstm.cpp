@@ -117,6 +117,20 @@ ragtime_status ragtime_lstm_reserve_bytes(ragtime_lstm lstm, size_t* bytes) {
   return call("ragtime_lstm_reserve_bytes", [&] { reserve_bytes<Lstm>(lstm, "lstm", bytes); });
 }
 
+ragtime_status ragtime_lstm_describe(ragtime_lstm lstm, char* text, size_t bytes) {
+  return call("ragtime_lstm_describe", [&] {
+    const LstmChoice choice = object_of<Lstm>(lstm, "lstm")->plan.choice();
+    write_text(std::string(name_of(choice.algorithm)) + ": " + choice.reason, text, bytes);
+  });
+}
+
+ragtime_status ragtime_lstm_graph_takes_any_batch(ragtime_lstm lstm, int32_t* yes) {
+  return call("ragtime_lstm_graph_takes_any_batch", [&] {
+    const auto object = object_of<Lstm>(lstm, "lstm");
+    *out(yes, "yes") = object->plan.choice().graph_takes_any_batch ? 1 : 0;
+  });
+}
+
 ragtime_status ragtime_lstm_forward(ragtime_lstm lstm, const ragtime_lstm_forward_args* args,
                                     ragtime_stream stream) {
   return call("ragtime_lstm_forward", [&] {

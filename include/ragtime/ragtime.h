@@ -150,6 +150,10 @@ RAGTIME_API ragtime_status ragtime_backend_close(ragtime_backend backend); /**< 
 /** One line for a person, cut to fit `text` [bytes] and ended by a zero. */
 RAGTIME_API ragtime_status ragtime_backend_describe(ragtime_backend backend, char* text, size_t bytes);
 
+/** Threads of the CPU backend, of the whole process: 1 to 1024, or 0 for RAGTIME_THREADS if that is set, else
+ * one a core. Results do not depend on it. Not while other threads run operations. */
+RAGTIME_API ragtime_status ragtime_set_cpu_threads(int32_t threads);
+
 /** Waits for what is queued on the stream. */
 RAGTIME_API ragtime_status ragtime_backend_synchronize(ragtime_backend backend, ragtime_stream stream);
 
@@ -271,7 +275,7 @@ RAGTIME_API ragtime_status ragtime_batch_build(ragtime_batch_builder builder,
                                                const ragtime_batch_build_args* args, ragtime_stream stream);
 
 /** Waits for the stream and tells the host the counts of a batch that was built: ragtime_batch_size is then
- * exact, and algorithms that launch step by step, the CPU's among them, can run, until the next build. */
+ * exact, and RAGTIME_LSTM_STEPWISE and RAGTIME_LSTM_CUDNN can run, until the next build. */
 RAGTIME_API ragtime_status ragtime_batch_fetch(ragtime_batch batch, ragtime_stream stream);
 
 /* ---- LSTM ---- */
@@ -313,7 +317,8 @@ typedef struct ragtime_lstm_weights {
   const ragtime_tensor* weight_hr; /**< [P, H]; null without projection */
 } ragtime_lstm_weights;
 
-/** Tensors of a forward run. Null where "or null" is said. */
+/** Tensors of a forward run. Null where "or null" is said. Of a fixed batch that was not fetched, h0, c0, h_n
+ * and c_n have room for the capacity's B, and hold [L*D, B, ...] for the B in use, one after the other. */
 typedef struct ragtime_lstm_forward_args {
   size_t struct_size;      /**< sizeof(ragtime_lstm_forward_args) */
   ragtime_batch batch;     /**< within the plan's capacity */
@@ -375,6 +380,13 @@ RAGTIME_API ragtime_status ragtime_lstm_destroy(ragtime_lstm lstm);             
 RAGTIME_API ragtime_status ragtime_lstm_workspace_bytes(ragtime_lstm lstm, size_t* bytes); /**< of a run */
 RAGTIME_API ragtime_status ragtime_lstm_reserve_bytes(ragtime_lstm lstm,
                                                       size_t* bytes); /**< 0 in inference */
+
+/** The algorithm that runs and why, one line for a person, cut to fit `text` [bytes] and ended by a zero. */
+RAGTIME_API ragtime_status ragtime_lstm_describe(ragtime_lstm lstm, char* text, size_t bytes);
+
+/** 1: a CUDA graph that captured a run holds for whatever is loaded into its fixed batch later; 0: for
+ * batches with the same lengths only. */
+RAGTIME_API ragtime_status ragtime_lstm_graph_takes_any_batch(ragtime_lstm lstm, int32_t* yes);
 
 /** Queues a forward run. Bad tensors are RAGTIME_SHAPE_MISMATCH, null ones RAGTIME_INVALID_ARGUMENT, a batch
  * beyond the capacity RAGTIME_OUT_OF_RANGE. */
