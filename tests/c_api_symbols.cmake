@@ -1,4 +1,7 @@
-# What LIBRARY shows is what HEADER declares, no more and no less, each under the version of cmake/ragtime.map.
+# cmake -DLIBRARY=... -DHEADER=... -DVERSION=0.1 -DNM=... -P c_api_symbols.cmake
+# What LIBRARY shows is what HEADER declares, no more and no less, each under the symbol version RAGTIME_${VERSION}.
+
+string(REPLACE "." "\\." version "RAGTIME_${VERSION}")
 file(READ ${HEADER} header)
 string(REGEX MATCHALL "RAGTIME_API[^(;]*[ *](ragtime_[a-z0-9_]+)\\(" declarations "${header}")
 foreach(declaration IN LISTS declarations)
@@ -10,9 +13,9 @@ execute_process(COMMAND ${NM} --dynamic --defined-only --with-symbol-versions ${
                 COMMAND_ERROR_IS_FATAL ANY)
 string(REGEX MATCHALL "[^\n]+" lines "${symbols}")
 foreach(line IN LISTS lines)
-  if(line MATCHES " A RAGTIME_0\\.1")
+  if(line MATCHES " A ${version}(@|$)")
     continue()  # the version itself
-  elseif(line MATCHES " T (.*)@@RAGTIME_0\\.1$")
+  elseif(line MATCHES " T (.*)@@${version}$")
     list(APPEND shown "${CMAKE_MATCH_1}")
   else()
     list(APPEND strangers "${line}")
