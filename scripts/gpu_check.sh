@@ -21,7 +21,7 @@ declare -A about=(
   [conformance]="every test of an operation, on the device; one that finds no device has failed"
   [memcheck]="quick tests under compute-sanitizer: accesses out of bounds or misaligned"
   [racecheck]="the same: races in shared memory"
-  [graph]="a training step captured as a CUDA graph"
+  [graph]="a training step captured as a CUDA graph, and the example of a pipeline in one"
   [training]="the demo on the device, its history held against the CPU's"
   [probe]="what the device gives: bandwidth, exchange, matrix rates, cuDNN"
   [costs]="what steps of the LSTM cost, measured for the choice of its algorithm"
@@ -63,7 +63,7 @@ record_of() { cat "$build/stages/$1.json" 2>/dev/null; }
 field() { sed -n "s/.*\"$1\": \"\{0,1\}\([^,\"}]*\).*/\1/p"; }
 # Stands for what a stage's result depends on: the sources, what they run on, and which tests were asked for.
 find_key() {
-  key=$(find CMakeLists.txt benchmarks cmake cuda host include scripts tests -type f ! -path 'benchmarks/results/*' ! -name '*.pyc' \
+  key=$(find CMakeLists.txt benchmarks cmake cuda docs/examples host include scripts tests -type f ! -path 'benchmarks/results/*' ! -name '*.pyc' \
     -print0 | sort -z | xargs -0 sha1sum | cat - <(echo "$backend $tests") | sha1sum | cut -c 1-12)
 }
 is_current() { [ "$(record_of "$1" | field key)" = "$key" ]; }
@@ -158,7 +158,10 @@ stage_graph() {
   [ -x "$build/tests/cuda_graph_test" ] || skip "this version has no cuda_graph_test" || return
   limited 120 "$build/tests/cuda_graph_test" >"$log" 2>&1 || { cat "$log"; fail "cuda_graph_test failed"; return; }
   cat "$log"
-  ! grep -q SKIPPED "$log" || fail "cuda_graph_test found no device"
+  ! grep -q SKIPPED "$log" || fail "cuda_graph_test found no device" || return
+  limited 60 "$build/tests/example_graph_pipeline" >"$log" 2>&1 || { cat "$log"; fail "example_graph_pipeline failed"; return; }
+  cat "$log"
+  grep -q '^as one graph' "$log" || fail "example_graph_pipeline found no device"
 }
 
 stage_training() {

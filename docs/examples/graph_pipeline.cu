@@ -60,6 +60,7 @@ void launch(const Backend& backend, const Body& body, std::int64_t count, Stream
 int main() {
   const auto backend = make_backend("auto");  // CUDA where it is built in and a GPU answers, else the CPU
   const bool is_cuda = backend->device() == DeviceType::cuda;
+  std::fprintf(stderr, "%s: %s\n", is_cuda ? "as one graph" : "in loops", backend->description().c_str());
   constexpr std::int64_t E = 3, H = 8;
   const Capacity most = {.sequences = 4, .rows = 16, .steps = 8};
 
