@@ -6,7 +6,7 @@ source_dir=$(cd "$(dirname "$0")/../.." && pwd)
 build=$(cd "${1:?usage: run.sh BUILD_DIR}" && pwd)
 consumers=$source_dir/tests/consumer
 scratch=$build/packaging
-prefix="$scratch/moved here"
+prefix=$scratch/moved
 version=$(sed -n 's/^CMAKE_PROJECT_VERSION:STATIC=//p' "$build/CMakeCache.txt")
 series=${version%.*}
 say() { printf -- '-- %s\n' "$*"; }
