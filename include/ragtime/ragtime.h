@@ -14,6 +14,24 @@
  * argument, its value and what was expected in ragtime_last_error(); outputs are then untouched. No C++
  * exception leaves the library.
  *
+ * These errors hold for every argument of its kind, and are not repeated below:
+ * - handle: RAGTIME_INVALID_ARGUMENT when it is null, destroyed, of another kind, or never was one;
+ * - pointer to a struct, or to where a result goes: RAGTIME_INVALID_ARGUMENT when it is null; of a struct
+ * also when its struct_size is less than this header's, or when a flag is neither 0 nor 1 or an enumerator is
+ * none of its enumeration; RAGTIME_UNSUPPORTED when a longer struct has something set that this version does
+ * not know;
+ * - tensor: RAGTIME_SHAPE_MISMATCH when its dtype, device, shape or strides are not those said;
+ * RAGTIME_INVALID_ARGUMENT when it is null and "or null" is not said, when its data or shape is null, or when
+ * it is not aligned to its elements;
+ * - workspace and reserve: RAGTIME_INVALID_ARGUMENT when null or not aligned to 16 bytes,
+ * RAGTIME_OUT_OF_RANGE when shorter than the query says; neither matters where that is 0;
+ * - batch of a run: RAGTIME_SHAPE_MISMATCH on another device than the plan, RAGTIME_INVALID_ARGUMENT when it
+ * is empty, RAGTIME_OUT_OF_RANGE when it is beyond the plan's capacity, or, where only the device knows that,
+ * a fault;
+ * - stream: what CUDA says of one that is not its own is RAGTIME_DEVICE_ERROR, where CUDA says anything.
+ *
+ * Any call may end with RAGTIME_OUT_OF_MEMORY, RAGTIME_DEVICE_ERROR or RAGTIME_INTERNAL_ERROR.
+ *
  * Handles are numbers in the form of pointers, never reused: a destroyed or foreign handle is an error, not a
  * crash. Destroying null is allowed. What a call uses stays alive until the call has ended, and a plan keeps
  * its backend; work that is queued on a stream is the caller's to wait for before memory goes.
@@ -250,11 +268,11 @@ typedef struct ragtime_batch_builder_desc {
  * than the capacity's steps as that long; rows beyond the capacity are left out. On the CPU sizes beyond the
  * capacity are RAGTIME_OUT_OF_RANGE instead, and nothing is written. */
 typedef struct ragtime_batch_build_args {
-  size_t struct_size;              /**< sizeof(ragtime_batch_build_args) */
-  ragtime_batch batch;             /**< fixed, with at least the builder's capacity, and never loaded */
-  const ragtime_tensor* lengths;   /**< int32 [capacity.sequences or more], or null */
-  const ragtime_tensor* mask;      /**< uint8 or bool [capacity.sequences or more, T_pad], 1 for a row, 0 for
-                                      padding,      ones first; or null */
+  size_t struct_size;            /**< sizeof(ragtime_batch_build_args) */
+  ragtime_batch batch;           /**< fixed, with at least the builder's capacity, and never loaded */
+  const ragtime_tensor* lengths; /**< int32 [capacity.sequences or more], or null */
+  const ragtime_tensor*
+      mask; /**< uint8 or bool [capacity.sequences or more, T_pad] of ones, then zeros; or null */
   const ragtime_tensor* sequences; /**< int32 [1], device: B in use, or null: the capacity's */
   void* workspace;                 /**< device */
   size_t workspace_bytes;          /**< at least ragtime_batch_builder_workspace_bytes() */
