@@ -17,14 +17,20 @@ static void* done(ragtime_status status) {
   exit(1);
 }
 
-/* A tensor of the library's; on the CPU its memory is the host's. */
+/* Tensors of the library's; on the CPU their memory is the host's. They are given back in the end. */
 static ragtime_backend backend;
+static ragtime_managed_tensor* owned[32];
+static int owned_count = 0;
+static const ragtime_tensor* keep(ragtime_managed_tensor* made) {
+  owned[owned_count++] = made;
+  return &made->dl_tensor;
+}
 static const ragtime_tensor* zeros(int64_t rows, int64_t columns) {
   const int64_t shape[2] = {rows, columns};
   ragtime_managed_tensor* made;
   done(columns == 0 ? ragtime_tensor_create(backend, RAGTIME_F64, 1, shape, &made)
                     : ragtime_tensor_create(backend, RAGTIME_F64, 2, shape, &made));
-  return &made->dl_tensor; /* for as long as the program runs */
+  return keep(made);
 }
 static const ragtime_tensor* some(int64_t rows, int64_t columns) {
   static double angle = 0;
@@ -43,7 +49,7 @@ static void* memory(size_t bytes) {
 static const ragtime_tensor* array(ragtime_batch batch, ragtime_batch_array which) {
   ragtime_managed_tensor* made;
   done(ragtime_batch_export(batch, which, &made));
-  return &made->dl_tensor;
+  return keep(made);
 }
 
 static double loss_in_double(const double* table, const ragtime_lstm_weights* w);
@@ -171,6 +177,7 @@ int main(void) {
   done(ragtime_batch_destroy(batch));
   /* A handle that is gone is an error, not a crash. */
   if (ragtime_batch_destroy(batch) != RAGTIME_INVALID_ARGUMENT) right = 0;
+  while (owned_count > 0) --owned_count, owned[owned_count]->deleter(owned[owned_count]);
   done(ragtime_backend_close(backend));
   return !right;
 }
