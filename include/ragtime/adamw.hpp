@@ -10,19 +10,20 @@
 
 namespace ragtime {
 
+// What an AdamWPlan steps.
 struct AdamWDesc {
-  DType dtype = DType::f32;
+  DType dtype = DType::f32;     // of parameters and gradients
   std::int64_t parameters = 0;  // elements, exactly
 };
 
-// Defaults of torch.optim.AdamW.
+// Names and defaults of torch.optim.AdamW.
 struct AdamWOptions {
-  double learning_rate = 1e-3;
-  double beta1 = 0.9;
-  double beta2 = 0.999;
-  double epsilon = 1e-8;
-  double weight_decay = 0.01;
-  double clip_norm = 0;  // largest norm of all gradients together; 0: no clipping
+  double learning_rate = 1e-3;  // finite, 0 or more
+  double beta1 = 0.9;           // of the first moment, in [0, 1)
+  double beta2 = 0.999;         // of the second moment, in [0, 1)
+  double epsilon = 1e-8;        // added to the root of the second moment; finite, above 0
+  double weight_decay = 0.01;   // times the learning rate; finite, 0 or more
+  double clip_norm = 0;         // largest norm of all gradients together; finite; 0: no clipping
 };
 
 // Lives in device memory, zeroed at the start.
@@ -32,6 +33,7 @@ struct AdamWState {
   double gradient_norm = 0;   // of the last call, before clipping
 };
 
+// The memory of one step.
 struct AdamWArgs {
   void* parameters = nullptr;       // [n] dtype, n = AdamWDesc::parameters
   const void* gradients = nullptr;  // [n] dtype
@@ -47,19 +49,24 @@ struct AdamWArgs {
 
 struct AdamWOperation;
 
+// Steps over memory of the caller's; AdamW is this with memory of its own.
 class AdamWPlan {
  public:
+  // Throws Error(invalid_argument) on a negative number of parameters, Error(unsupported) on a dtype the
+  // backend does not compute in.
   AdamWPlan(std::shared_ptr<Backend> backend, const AdamWDesc& desc);
   ~AdamWPlan();
   AdamWPlan(AdamWPlan&&) noexcept;
   AdamWPlan& operator=(AdamWPlan&&) noexcept;
 
-  std::size_t workspace_bytes() const;
-  // Throws Error(invalid_argument) on options out of range and on null pointers. Nothing but the options and
-  // the pointers is decided on the host, so that a captured step can be replayed.
+  std::size_t workspace_bytes() const;  // of a step
+  // Queues one step. Throws Error(invalid_argument) on options out of range, on null pointers, and on a
+  // master where there is none to be. Nothing but the options and the pointers is decided on the host, so
+  // that a captured step can be replayed.
   void step(const AdamWOptions& options, const AdamWArgs& args, Stream stream = {}) const;
-  // values [n] = parameters [n], and parameters = values, rounded to nearest; both device.
+  // values [n] = parameters [n] of the dtype; both device. Throws Error(invalid_argument) on a null pointer.
   void widen(const void* parameters, float* values, Stream stream = {}) const;
+  // parameters [n] of the dtype = values [n], rounded to nearest; both device. Errors as widen.
   void round(const float* values, void* parameters, Stream stream = {}) const;
 
  private:
@@ -72,18 +79,20 @@ class AdamWPlan {
 // made. Of bf16 and f16 parameters it owns the master too, which has to be loaded before the first step.
 class AdamW {
  public:
-  // `parameters` is their number. dtype as the parameters are.
+  // `parameters` is their number, dtype their type. Throws as AdamWPlan does, and Error(out_of_memory). The
+  // options are checked at every step.
   AdamW(std::shared_ptr<Backend> backend, std::int64_t parameters, const AdamWOptions& options = {},
         DType dtype = DType::f32);
 
   AdamWOptions options;  // read at every step, so a schedule may change them in between
 
   // parameters, gradients: device [n]. The step is skipped while the status word (device, or null) is set.
-  // Throws Error(invalid_argument) when there is a master and nothing was loaded into it.
+  // Throws Error(invalid_argument) as AdamWPlan::step, and when there is a master and nothing was loaded into
+  // it.
   void step(void* parameters, const void* gradients, Stream stream = {},
             const std::uint64_t* status = nullptr);
 
-  // bf16 and f16 only. From the parameters (device [n]) as they are, ...
+  // bf16 and f16 only, else Error(invalid_argument). From the parameters (device [n]) as they are, ...
   void load_master(const void* parameters, Stream stream = {});
   // ... or from f32 values (device [n]), which the parameters become, rounded: initial values, or those of a
   // checkpoint, which may have been copied to master() itself.

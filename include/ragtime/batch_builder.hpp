@@ -9,6 +9,7 @@
 
 namespace ragtime {
 
+// What a BatchBuilderPlan will be asked for.
 struct BatchBuilderDesc {
   Capacity capacity;               // sequences, rows, steps; below 2^31
   bool allow_zero_length = false;  // as RaggedOptions: false makes a zero length a fault
@@ -23,8 +24,11 @@ struct RaggedArrays {
   std::int32_t* inverse_order = nullptr;  // [B]
   std::int32_t* batch_sizes = nullptr;    // [T]
 
-  // All of them from one piece of device memory of that many bytes.
+  // How many bytes of device memory hold all of them. Throws Error(invalid_argument) on sequences or steps
+  // outside [0, 2^31).
   static std::size_t bytes(const Capacity& capacity);
+  // All of them in one piece of device memory of bytes(capacity). Throws as bytes does, and
+  // Error(invalid_argument) on memory that is null or not aligned to 16 bytes.
   static RaggedArrays in(void* memory, const Capacity& capacity);
 
   // For operations; right once what builds it has run on the same stream. sequence_ids as in RaggedView. The
@@ -34,6 +38,7 @@ struct RaggedArrays {
   }
 };
 
+// What a build reads and writes, besides lengths or mask.
 struct BatchBuild {
   const std::int32_t* sequences = nullptr;  // [1] device: B in use; null: all that there is room for
   const std::int32_t* codes = nullptr;      // [1] device: M, only passed on to counts; null: 0
@@ -56,11 +61,13 @@ class BatchBuilderPlan {
   BatchBuilderPlan(BatchBuilderPlan&&) noexcept;
   BatchBuilderPlan& operator=(BatchBuilderPlan&&) noexcept;
 
-  std::size_t workspace_bytes() const;
-  // Both throw Error(invalid_argument) when a pointer that is needed is null. lengths [B], device.
+  std::size_t workspace_bytes() const;  // of a build
+  // Queues a build from lengths [B], device. Throws Error(invalid_argument) when a pointer that is needed is
+  // null.
   void from_lengths(const std::int32_t* lengths, const BatchBuild& args, Stream stream = {}) const;
-  // mask [B, T_pad], row-major, device: 1 for a real visit and 0 for padding, ones first. T_pad is known to
-  // the host, at most the capacity's steps; a CUDA graph that captured the run keeps it.
+  // Queues a build from a mask [B, T_pad], row-major, device: 1 for a real visit and 0 for padding, ones
+  // first. T_pad is padded_steps, at most the capacity's steps, else Error(invalid_argument); a CUDA graph
+  // that captured the run keeps it.
   void from_mask(const std::uint8_t* mask, std::int64_t padded_steps, const BatchBuild& args,
                  Stream stream = {}) const;
 
@@ -74,7 +81,8 @@ class BatchBuilderPlan {
 // The host waits for the device to get them: the one synchronisation, and none where nobody needs them.
 class HostCounts {
  public:
-  // Host memory for the capacity's steps, taken once.
+  // Takes host memory for the capacity's steps, once. Throws Error(out_of_memory), and
+  // Error(invalid_argument) on steps outside [0, 2^31).
   HostCounts(std::shared_ptr<Backend> backend, const Capacity& capacity);
   ~HostCounts();
   HostCounts(HostCounts&&) noexcept;

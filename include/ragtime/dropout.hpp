@@ -10,9 +10,10 @@
 
 namespace ragtime {
 
+// What a DropoutPlan drops from.
 struct DropoutDesc {
-  DType dtype = DType::f32;
-  std::int64_t width = 0;
+  DType dtype = DType::f32;   // of x and y
+  std::int64_t width = 0;     // elements of a row, at least 1
   double probability = 0;     // in [0, 1)
   bool per_sequence = false;  // x is [B, width] (t = 0) instead of ragged rows [N, width]
   Capacity capacity;          // sequences, rows
@@ -20,8 +21,11 @@ struct DropoutDesc {
 
 struct DropoutOperation;
 
+// Dropout of rows. It needs no workspace.
 class DropoutPlan {
  public:
+  // Throws Error(invalid_argument) on a description that cannot be right, Error(unsupported) on a dtype the
+  // backend does not compute in.
   DropoutPlan(std::shared_ptr<Backend> backend, const DropoutDesc& desc);
   ~DropoutPlan();
   DropoutPlan(DropoutPlan&&) noexcept;
@@ -29,7 +33,8 @@ class DropoutPlan {
 
   // x, y: device, [N, width], or [B, width] with per_sequence; they may be the same memory. A kept value is
   // divided by (1 - p), a dropped one is 0 whatever it held. Backward is the same call on gradients. Throws
-  // Error(invalid_argument) on a null pointer or a site beyond 65535.
+  // Error(invalid_argument) on a null pointer or a key.site beyond 65535. On CUDA a batch beyond the capacity
+  // is reported to batch.status, and what is beyond is left alone.
   void run(const RaggedView& batch, const DropoutKey& key, const void* x, void* y, Stream stream = {}) const;
 
  private:

@@ -1,10 +1,13 @@
 #pragma once
 
+// How failures are reported: by exceptions of one type, which say what kind of failure it is.
+
 #include <stdexcept>
 #include <string>
 
 namespace ragtime {
 
+// What kind of failure it is.
 enum class ErrorCode {
   invalid_argument,  // a value that can never be right: a negative size, a null pointer, NaN where a number
                      // belongs
@@ -20,8 +23,9 @@ enum class ErrorCode {
 // Every failure of the library. The text names the argument, its value and what was expected.
 class Error : public std::runtime_error {
  public:
+  // what() gives the message.
   Error(ErrorCode code, const std::string& message) : std::runtime_error(message), code_(code) {}
-  ErrorCode code() const noexcept { return code_; }
+  ErrorCode code() const noexcept { return code_; }  // what kind of failure it is
 
  private:
   ErrorCode code_;

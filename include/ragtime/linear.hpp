@@ -8,17 +8,19 @@
 
 namespace ragtime {
 
+// What a LinearPlan multiplies.
 struct LinearDesc {
-  DType dtype = DType::f32;
-  std::int64_t rows = 0;  // capacity R
-  std::int64_t input_size = 0;
-  std::int64_t output_size = 0;
-  bool bias = true;
+  DType dtype = DType::f32;      // of all arrays
+  std::int64_t rows = 0;         // capacity R
+  std::int64_t input_size = 0;   // elements of a row of x, at least 1
+  std::int64_t output_size = 0;  // elements of a row of y, at least 1
+  bool bias = true;              // b is added
   // Every run gives host_rows. On CUDA the workspace then has no room for the rows.
   bool rows_on_host = false;
   bool tf32 = false;  // CUDA, f32: factors may be rounded to tf32
 };
 
+// What a forward run reads and writes; device pointers.
 struct LinearForward {
   const std::int32_t* rows = nullptr;  // [1] device: R in use
   // R in use, where the host knows it; it is then taken at its word. -1: it does not. On CUDA the rows then
@@ -34,6 +36,7 @@ struct LinearForward {
   std::uint64_t* status = nullptr;
 };
 
+// What a backward run reads and writes; device pointers.
 struct LinearBackward {
   const std::int32_t* rows = nullptr;  // [1] device: R in use
   // R in use, where the host knows it; it is then taken at its word. -1: it does not. On CUDA the rows then
@@ -54,17 +57,22 @@ struct LinearBackward {
 
 struct LinearOperation;
 
+// A linear layer, forward and backward.
 class LinearPlan {
  public:
+  // Throws Error(invalid_argument) on a description that cannot be right, Error(unsupported) on a dtype the
+  // backend does not compute in.
   LinearPlan(std::shared_ptr<Backend> backend, const LinearDesc& desc);
   ~LinearPlan();
   LinearPlan(LinearPlan&&) noexcept;
   LinearPlan& operator=(LinearPlan&&) noexcept;
 
   std::size_t workspace_bytes() const;  // enough for forward and for backward
-  // Both throw Error(invalid_argument) when a pointer that is needed is null, and without host_rows where the
-  // description promises them.
+  // Throws Error(invalid_argument) when a pointer that is needed is null, and without host_rows where the
+  // description promises them; Error(out_of_range) on rows beyond the capacity that the host sees, which on
+  // the CPU are all.
   void forward(const LinearForward& args, Stream stream = {}) const;
+  // d_x, d_weight and d_bias, those that are not null. Errors as forward.
   void backward(const LinearBackward& args, Stream stream = {}) const;
 
  private:

@@ -23,57 +23,61 @@ enum class LstmAlgorithm : std::uint8_t {
   persistent,  // one launch for all steps, the recurrent weights on chip; where they fit, without projection
 };
 
-const char* name_of(LstmAlgorithm algorithm);
+const char* name_of(LstmAlgorithm algorithm);  // "automatic", "stepwise", "cudnn" or "persistent"
 
+// An LSTM, as torch.nn.LSTM describes it, and how it is to be run.
 struct LstmDesc {
-  DType dtype = DType::f32;  // of everything below
-  std::int64_t input_size = 0;
-  std::int64_t hidden_size = 0;  // H
-  std::int64_t num_layers = 1;   // L
+  DType dtype = DType::f32;      // of everything below
+  std::int64_t input_size = 0;   // of layer 0; 1 to 2^28 - 1
+  std::int64_t hidden_size = 0;  // H; 1 to 2^28 - 1
+  std::int64_t num_layers = 1;   // L; 1 to 1024
   bool bidirectional = false;    // D = 2
-  bool bias = true;
-  std::int64_t proj_size = 0;  // P; 0: no projection, P = H below
-  double dropout = 0;          // probability in [0, 1), between layers, at training
-  bool training = true;        // false: backward is not offered, no reserve is needed, dropout is off
-  LstmAlgorithm algorithm = LstmAlgorithm::automatic;
+  bool bias = true;              // b_ih and b_hh are there
+  std::int64_t proj_size = 0;    // P, less than H; 0: no projection, P = H below
+  double dropout = 0;            // probability in [0, 1), between layers, at training
+  bool training = true;          // false: backward is not offered, no reserve is needed, dropout is off
+  LstmAlgorithm algorithm = LstmAlgorithm::automatic;  // of the recurrence; on the CPU automatic
   // false: the reserve keeps h and c but no gates, a third of the memory; backward computes them again, by
   // two products over all rows. The CPU backend always keeps them.
   bool save_gates = true;
   bool tf32 = false;  // CUDA, f32: factors of products may be rounded to tf32
-  // persistent: thread blocks of a cluster, and sequences that a cluster runs at once; 0: chosen
-  int cluster = 0;
-  int slots = 0;
+  int cluster = 0;    // persistent: thread blocks of a cluster; 0: chosen
+  int slots = 0;      // persistent: sequences that a cluster runs at once; 0: chosen
   // persistent: every batch comes with host_counts, so no memory is kept for products over the capacity
   bool rows_on_host = false;
   Capacity capacity;  // sequences, rows, steps
 
-  std::int64_t directions() const { return bidirectional ? 2 : 1; }
+  std::int64_t directions() const { return bidirectional ? 2 : 1; }                     // D
   std::int64_t output_size() const { return proj_size > 0 ? proj_size : hidden_size; }  // P
+  // Columns of weight_ih of a layer, counted from 0.
   std::int64_t layer_input(std::int64_t layer) const {
     return layer == 0 ? input_size : directions() * output_size();
   }
 };
 
-// Weights of one layer and direction, PyTorch's names and shapes.
+// Device pointers to the weights of one layer and direction, PyTorch's names and shapes, of desc.dtype. What
+// the plan does not have must be null.
 struct LstmWeights {
   const void* weight_ih = nullptr;  // [4H, layer input]
   const void* weight_hh = nullptr;  // [4H, P]
   const void* bias_ih = nullptr;    // [4H], null without bias
   const void* bias_hh = nullptr;    // [4H], null without bias
-  const void* weight_hr = nullptr;  // [P, H], with projection
+  const void* weight_hr = nullptr;  // [P, H], null without projection
 };
 
-// Shapes as LstmWeights.
+// Where the gradients of LstmWeights go; a null one is not computed.
 struct LstmGradients {
-  void* weight_ih = nullptr;
-  void* weight_hh = nullptr;
-  void* bias_ih = nullptr;
-  void* bias_hh = nullptr;
-  void* weight_hr = nullptr;
+  void* weight_ih = nullptr;  // [4H, layer input]
+  void* weight_hh = nullptr;  // [4H, P]
+  void* bias_ih = nullptr;    // [4H], null without bias
+  void* bias_hh = nullptr;    // [4H], null without bias
+  void* weight_hr = nullptr;  // [P, H], null without projection
 };
 
+// What a forward run reads and writes: device pointers to arrays of desc.dtype, row-major, unless it says
+// host. No output may overlap another array.
 struct LstmForward {
-  RaggedView batch;
+  RaggedView batch;         // within the capacity
   const void* x = nullptr;  // [N, input_size]
   // Host array [L*D] of device pointers: layer 0 forward, layer 0 reverse, layer 1 forward, ...
   const LstmWeights* weights = nullptr;
@@ -89,6 +93,8 @@ struct LstmForward {
   void* reserve = nullptr;      // [reserve_bytes()] with desc.training: kept for backward
 };
 
+// What a backward run reads and writes: as LstmForward. A gradient that is null coming in counts as zeros,
+// one that is null going out is not computed.
 struct LstmBackward {
   RaggedView batch;                          // this and the next four as in forward
   const void* x = nullptr;                   // [N, input_size]
@@ -113,16 +119,16 @@ struct LstmBackward {
 // How one pass runs, or could run, and what the cost model expects of that at the plan's capacity. Times
 // leave out what all algorithms do alike: the products over all rows, before and after the recurrence.
 struct LstmPassChoice {
-  LstmAlgorithm algorithm = LstmAlgorithm::automatic;
-  // Of the persistent algorithm; else 0.
+  LstmAlgorithm algorithm = LstmAlgorithm::automatic;  // that runs the pass
+  // This and the next five are of the persistent algorithm, else 0.
   int hidden = 0;                // Hp, units of the kernel: H, and zeros behind them
   int cluster = 0;               // C, thread blocks of a cluster
   int slots = 0;                 // S, sequences that a cluster runs at once
   int clusters = 0;              // launched, of all directions together
   int threads = 0;               // of a block
   std::size_t shared_bytes = 0;  // of a block
-  // 0 where nothing is known of the algorithm.
-  double us_per_step = 0;  // microseconds
+  // Microseconds. This and the next two are 0 where nothing is known of the algorithm.
+  double us_per_step = 0;
   std::int64_t steps = 0;  // of one layer, one after the other
   double us = 0;           // microseconds, of all layers
   // The blocks of a cluster are a group anywhere on the device, and exchange through memory; it needs no
@@ -132,8 +138,8 @@ struct LstmPassChoice {
 
 // What a description can ask for by LstmDesc::cluster and slots.
 struct LstmCut {
-  int cluster = 0;
-  int slots = 0;
+  int cluster = 0;  // C
+  int slots = 0;    // S
   friend bool operator==(const LstmCut&, const LstmCut&) = default;
 };
 
@@ -141,8 +147,8 @@ struct LstmCut {
 struct LstmChoice {
   LstmAlgorithm algorithm = LstmAlgorithm::automatic;  // that runs; automatic on the CPU
   std::string reason;                                  // one line for a person
-  LstmPassChoice forward;
-  LstmPassChoice backward;  // as it was made, without training
+  LstmPassChoice forward;                              // how forward runs
+  LstmPassChoice backward;                             // as it was made, without training
   // Whether a CUDA graph that captured a run may be replayed over any batch within the capacity; false: over
   // batches with the same host_counts and host_batch_sizes.
   bool graph_takes_any_batch = false;
@@ -156,6 +162,8 @@ struct LstmChoice {
 
 struct LstmOperation;
 
+// An LSTM ready to run. A plan never changes: several threads may run it at once, each with a workspace and a
+// reserve of its own.
 class LstmPlan {
  public:
   // Throws Error(invalid_argument) on a description that cannot be right, Error(unsupported) on a dtype or an
@@ -165,12 +173,14 @@ class LstmPlan {
   LstmPlan(LstmPlan&&) noexcept;
   LstmPlan& operator=(LstmPlan&&) noexcept;
 
-  const LstmDesc& desc() const { return desc_; }
-  std::size_t workspace_bytes() const;  // enough for forward and for backward
-  std::size_t reserve_bytes() const;    // 0 without training
-  LstmChoice choice() const;            // what runs, and what else could
-  // Both throw Error(invalid_argument) on a null pointer that is needed and on one that this plan has no use
-  // for, and Error(out_of_range) on a batch beyond the capacity. Then nothing is written.
+  const LstmDesc& desc() const { return desc_; }  // as given
+  std::size_t workspace_bytes() const;            // enough for forward and for backward
+  std::size_t reserve_bytes() const;              // 0 without training
+  LstmChoice choice() const;                      // what runs, and what else could
+  // Queues a run on the stream. Throws Error(invalid_argument) on a null pointer that is needed, on weights
+  // that this plan does not have, on a workspace or reserve not aligned to 16 bytes and on a dropout site at
+  // which the last layer's would be beyond 65535, and Error(out_of_range) on a batch beyond the capacity,
+  // where the host sees it. Then nothing is written.
   //
   // On CUDA, `stepwise` and `cudnn` launch step by step, and so need batch.host_counts and
   // batch.host_batch_sizes; a CUDA graph that captured a run holds for batches with the same ones.
@@ -178,6 +188,8 @@ class LstmPlan {
   // are none leaves everything to the device: such a graph holds for any batch within the capacity, and a
   // batch beyond it is reported to batch.status.
   void forward(const LstmForward& args, Stream stream = {}) const;
+  // Queues the gradients of a forward run with the same arguments; what forward says holds here too. Throws
+  // Error(unsupported) on a plan without training.
   void backward(const LstmBackward& args, Stream stream = {}) const;
 
  private:

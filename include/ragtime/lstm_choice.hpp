@@ -17,10 +17,12 @@ namespace ragtime {
 // Devices whose properties are known here: "h100", "h200", "a100".
 std::vector<std::string> lstm_device_models();
 
-// What a plan would choose on such a device, which need not be there; costs are the library's estimates.
-// Throws as LstmPlan does, and Error(unsupported) in a build without the CUDA backend.
+// What a plan would choose on a device_model of lstm_device_models(), which need not be there; costs are the
+// library's estimates. Throws as LstmPlan does, Error(invalid_argument) on another name, and
+// Error(unsupported) in a build without the CUDA backend.
 LstmChoice lstm_choice_on(std::string_view device_model, const LstmDesc& desc);
 
+// What measure_lstm runs.
 struct LstmMeasurement {
   std::vector<DType> dtypes = {DType::bf16, DType::f16, DType::f32};  // f32: in tf32
   std::int64_t largest_hidden = 0;                  // kernels beyond are left out; 0: none is

@@ -11,17 +11,19 @@
 
 namespace ragtime {
 
+// An LSTM as LstmDesc describes it, with one direction and without dropout.
 struct LstmStepDesc {
-  DType dtype = DType::f32;
-  std::int64_t input_size = 0;
-  std::int64_t hidden_size = 0;  // H
-  std::int64_t num_layers = 1;   // L
-  bool bias = true;
-  std::int64_t proj_size = 0;  // P; 0: no projection, P = H below
-  bool training = false;       // false: backward is not offered, no reserve is needed
-  std::int64_t sequences = 0;  // B, exactly
+  DType dtype = DType::f32;      // of all arrays
+  std::int64_t input_size = 0;   // of layer 0, at least 1
+  std::int64_t hidden_size = 0;  // H, at least 1
+  std::int64_t num_layers = 1;   // L, at least 1
+  bool bias = true;              // b_ih and b_hh are there
+  std::int64_t proj_size = 0;    // P, less than H; 0: no projection, P = H below
+  bool training = false;         // false: backward is not offered, no reserve is needed
+  std::int64_t sequences = 0;    // B, exactly
 };
 
+// What one step reads and writes: device pointers to arrays of the dtype, row-major, unless it says host.
 struct LstmStepForward {
   const void* x = nullptr;               // [B, input_size]
   const LstmWeights* weights = nullptr;  // host array [L]
@@ -33,6 +35,8 @@ struct LstmStepForward {
   void* reserve = nullptr;               // [reserve_bytes()] when training: kept for backward
 };
 
+// What one step back reads and writes: as LstmStepForward. A gradient that is null coming in counts as zeros,
+// one that is null going out is not computed.
 struct LstmStepBackward {
   const void* x = nullptr;                   // [B, input_size] this and the next three as in forward
   const LstmWeights* weights = nullptr;      // host array [L]
@@ -49,8 +53,11 @@ struct LstmStepBackward {
   const void* reserve = nullptr;             // [reserve_bytes()] as forward left it
 };
 
+// One step, ready to run; as LstmPlan.
 class LstmStepPlan {
  public:
+  // Throws as LstmPlan does, and Error(invalid_argument) unless sequences is 1 to 2^31 - 1. Takes device
+  // memory for the places of the B patients, and waits until they are written.
   LstmStepPlan(std::shared_ptr<Backend> backend, const LstmStepDesc& desc);
   ~LstmStepPlan();
   LstmStepPlan(LstmStepPlan&&) noexcept;
@@ -58,9 +65,11 @@ class LstmStepPlan {
 
   std::size_t workspace_bytes() const;  // enough for forward and for backward
   std::size_t reserve_bytes() const;    // 0 without training
-  // Both throw Error(invalid_argument) when a pointer that is needed is null; backward throws
-  // Error(unsupported) without training.
+  // Queues a step. Throws Error(invalid_argument) when a pointer that is needed is null, and when h_next or
+  // c_next is the memory of h or c in training.
   void forward(const LstmStepForward& args, Stream stream = {}) const;
+  // Queues the gradients of a forward step with the same arguments. Throws Error(invalid_argument) when a
+  // pointer that is needed is null, Error(unsupported) without training.
   void backward(const LstmStepBackward& args, Stream stream = {}) const;
 
  private:

@@ -8,6 +8,7 @@
 
 namespace ragtime {
 
+// Which loss; its formula is at MaskedLossArgs.
 enum class LossKind : std::uint8_t {
   bce_with_logits,  // per element; logits and targets [R, K], targets in [0, 1]; multi-label
   cross_entropy,    // softmax over K; labels int32 [R]
@@ -15,7 +16,13 @@ enum class LossKind : std::uint8_t {
   survival,         // discrete-time hazards, one per row (K = 1); event time and indicator per sequence
 };
 
-enum class Reduction : std::uint8_t { none, sum, mean, mean_per_sequence };
+// What becomes of the losses; formulas at MaskedLossArgs.
+enum class Reduction : std::uint8_t {
+  none,               // all of them
+  sum,                // one number
+  mean,               // one number: over what is not masked, by weight
+  mean_per_sequence,  // one number: the mean of each sequence, then of the sequences
+};
 
 // What the R rows of the logits are.
 enum class LossLayout : std::uint8_t {
@@ -24,20 +31,21 @@ enum class LossLayout : std::uint8_t {
   padded,     // [B, T_pad, K]; lengths come from visit_offsets; padding is never read, its gradient is 0
 };
 
-const char* name_of(LossKind kind);
-const char* name_of(Reduction reduction);
+const char* name_of(LossKind kind);        // "bce_with_logits" and so on, as LossKind
+const char* name_of(Reduction reduction);  // "none" and so on, as Reduction
 
+// A loss, and how large the batches it is taken of may be.
 struct MaskedLossDesc {
-  DType dtype = DType::f32;  // of logits, targets, losses and gradients
-  LossKind kind = LossKind::bce_with_logits;
-  Reduction reduction = Reduction::mean;
-  LossLayout layout = LossLayout::rows;
-  std::int64_t outputs = 1;          // K
-  std::int64_t padded_steps = 0;     // T_pad, with padded; at least the longest sequence
-  double label_smoothing = 0;        // cross_entropy, in [0, 1]
-  std::int32_t ignore_index = -100;  // cross_entropy: rows with this label are masked
-  bool hazards_are_logits = true;    // survival: false when the input is hazards in (0, 1)
-  Capacity capacity;                 // sequences, rows
+  DType dtype = DType::f32;                   // of logits, targets, losses and gradients
+  LossKind kind = LossKind::bce_with_logits;  // which loss
+  Reduction reduction = Reduction::mean;      // what is written to loss
+  LossLayout layout = LossLayout::rows;       // of logits, targets, labels and row weights
+  std::int64_t outputs = 1;                   // K, at least 1; 1 with survival
+  std::int64_t padded_steps = 0;              // T_pad, with padded; at least the longest sequence
+  double label_smoothing = 0;                 // cross_entropy, in [0, 1]
+  std::int32_t ignore_index = -100;           // cross_entropy: rows with this label are masked
+  bool hazards_are_logits = true;             // survival: false when the input is hazards in (0, 1)
+  Capacity capacity;                          // sequences, rows; with padded also steps
 };
 
 // Definitions, with l the loss, r the weight of a row (1 when not given; 0 masks the row: nothing of it is
@@ -63,7 +71,7 @@ struct MaskedLossDesc {
 // PyTorch's BCEWithLogitsLoss, CrossEntropyLoss, MSELoss; survival: Kvamme and Borgan (2021), "Continuous and
 // discrete-time survival prediction with neural networks", eq. 3.
 struct MaskedLossArgs {
-  RaggedView batch;
+  RaggedView batch;               // within the capacity
   const void* logits = nullptr;   // [R, K]; survival: [R]
   const void* targets = nullptr;  // [R, K] dtype: bce, mse
   // bce instead of targets: the labels that are 1, per row, as offsets and ids; the offsets need not start at
@@ -86,6 +94,7 @@ struct MaskedLossArgs {
 
 struct MaskedLossOperation;
 
+// A loss ready to run.
 class MaskedLossPlan {
  public:
   // Throws Error(invalid_argument) on a description that cannot be right, Error(unsupported) on a dtype the
@@ -95,9 +104,10 @@ class MaskedLossPlan {
   MaskedLossPlan(MaskedLossPlan&&) noexcept;
   MaskedLossPlan& operator=(MaskedLossPlan&&) noexcept;
 
-  std::size_t workspace_bytes() const;
-  // Throws Error(invalid_argument) when a pointer that is needed is null, on the CPU also Error(out_of_range)
-  // on a batch beyond the capacity.
+  std::size_t workspace_bytes() const;  // of a run
+  // Queues loss, weight_sum and d_logits. Throws Error(invalid_argument) when a pointer that is needed is
+  // null and on targets given in both ways or in neither, on the CPU also Error(out_of_range) on a batch
+  // beyond the capacity.
   void run(const MaskedLossArgs& args, Stream stream = {}) const;
 
  private:

@@ -12,6 +12,7 @@
 
 namespace ragtime {
 
+// What is let pass when a batch is made.
 struct RaggedOptions {
   // false: a sequence of zero length is an Error, "3 sequences have zero length, first at 17: ...".
   // true: it has no rows, so no visit-level loss, and ends with the state it began with.
@@ -21,13 +22,14 @@ struct RaggedOptions {
 // Which rows belong to which sequence, and in which order to take them.
 struct RaggedLayout {
   std::vector<std::int32_t> visit_offsets = {0};  // [B+1]
-  std::vector<std::int32_t> order;                // [B] longest first, stable
-  std::vector<std::int32_t> inverse_order;        // [B]
-  std::vector<std::int32_t> batch_sizes;          // [T]
+  std::vector<std::int32_t> order;                // [B] sequences, longest first, stable
+  std::vector<std::int32_t> inverse_order;        // [B] order[inverse_order[b]] == b
+  std::vector<std::int32_t> batch_sizes;          // [T] sequences alive at step t
 
-  std::int32_t sequences() const { return static_cast<std::int32_t>(order.size()); }
-  std::int32_t rows() const { return visit_offsets.back(); }
-  std::int32_t steps() const { return static_cast<std::int32_t>(batch_sizes.size()); }
+  std::int32_t sequences() const { return static_cast<std::int32_t>(order.size()); }    // B
+  std::int32_t rows() const { return visit_offsets.back(); }                            // N
+  std::int32_t steps() const { return static_cast<std::int32_t>(batch_sizes.size()); }  // T
+  // Rows of sequence b, in [0, B).
   std::int32_t length(std::int32_t b) const { return visit_offsets[b + 1] - visit_offsets[b]; }
 
   // lengths [B]. Throws Error on a negative length, on a zero length unless allowed, on more than 2^31 - 1
@@ -42,30 +44,31 @@ struct RaggedLayout {
                                 std::int64_t steps, RaggedOptions options = {});
 };
 
-// One visit's codes; one patient's visits.
-using VisitCodes = std::vector<std::int32_t>;
-using PatientVisits = std::vector<VisitCodes>;
+using VisitCodes = std::vector<std::int32_t>;   // one visit's codes
+using PatientVisits = std::vector<VisitCodes>;  // one patient's visits, first to last
 
 // A whole batch: the layout, the codes of every visit, and who the sequences are.
 struct RaggedBatch {
-  RaggedLayout layout;
-  std::vector<std::int32_t> code_offsets = {
-      0};                                   // [N+1] codes of visit n: [code_offsets[n], code_offsets[n+1])
+  RaggedLayout layout;  // which visits belong to which patient
+  // [N+1] codes of visit n: [code_offsets[n], code_offsets[n+1])
+  std::vector<std::int32_t> code_offsets = {0};
   std::vector<std::int32_t> codes;          // [M]
   std::vector<float> code_weights;          // [M] or empty
   std::vector<std::uint32_t> sequence_ids;  // [B] stable ids; empty: 0, 1, 2, ...
 
-  Capacity size() const;
+  Capacity size() const;  // B, N, M, T
 
-  // vocab_size > 0 checks every code id against [0, vocab_size), else Error(out_of_range). A visit may be
-  // empty; a patient without visits is a zero length.
+  // patients [B]. vocab_size > 0 checks every code id against [0, vocab_size), else Error(out_of_range). A
+  // visit may be empty; a patient without visits is a zero length.
   static RaggedBatch from_patients(std::span<const PatientVisits> patients, std::int64_t vocab_size = 0,
                                    RaggedOptions options = {});
-  // The padded tensors of a PyTorch data loader, row-major: codes [B, T, C]; visit_mask [B, T, C], 1 for a
+  // The padded tensors of a PyTorch data loader, row-major, with B, T, C as sequences, steps, codes_per_visit
+  // say: codes [B, T, C]; visit_mask [B, T, C], 1 for a
   // real code and 0 for padding, anywhere in the visit; sequence_mask [B, T], as from_mask. Codes that the
   // masks leave out, and the visit_mask of padding visits, are never read. An empty sequence_mask means that
   // all visits are real, an empty visit_mask that all codes of real visits are: both must be given unless
-  // nothing is padded. Throws Error(shape_mismatch) on a wrong number of elements.
+  // nothing is padded. Throws Error(shape_mismatch) on a wrong number of elements;
+  // vocab_size as from_patients.
   static RaggedBatch from_padded(std::span<const std::int32_t> codes,
                                  std::span<const std::uint8_t> visit_mask,
                                  std::span<const std::uint8_t> sequence_mask, std::int64_t sequences,
@@ -77,26 +80,30 @@ struct RaggedBatch {
 // whole epoch.
 class DeviceBatch {
  public:
+  // Empty, in memory of this backend.
   explicit DeviceBatch(std::shared_ptr<Backend> backend);
 
   // From the next load on every array has a place of its own, with room for batches up to `capacity`, and
   // operations are told nothing of the counts on the host (view().host_counts is null). So every pointer,
   // once loaded, stays as it is whatever is loaded next: a CUDA graph that captured operations on this batch
   // holds for every batch of that size, where the operations can do without the host (lstm.hpp). Batches must
-  // have code_weights or not as code_weights says. Before the first load.
+  // have code_weights or not as code_weights says. Throws Error(invalid_argument) after the first load, and
+  // on a capacity outside [0, 2^31).
   void fix(const Capacity& capacity, bool code_weights = false);
-  bool is_fixed() const { return is_fixed_; }
+  bool is_fixed() const { return is_fixed_; }             // whether fix was called
   const Capacity& capacity() const { return capacity_; }  // fixed at; else that of the batch loaded
 
-  // Both throw Error(out_of_range) on a batch beyond a fixed capacity, and Error (shape_mismatch,
-  // invalid_argument) when a batch filled by hand does not add up; what was loaded before then stays. Code
-  // ids are not checked here: operations report them to the status word. The host batch may go on return. The
-  // copy is queued on the stream; whoever loads on another one than before, or still has what was loaded
-  // before in use there, puts them in order first (Backend::order).
+  // Copies a batch to the device. Throws Error(out_of_range) on a batch beyond a fixed capacity,
+  // Error(out_of_memory), and Error (shape_mismatch, invalid_argument) when a batch filled by hand does not
+  // add up; what was loaded before then stays. Code ids are not checked here: operations report them to the
+  // status word. The host batch may go on return. The copy is queued on the stream; whoever loads on another
+  // one than before, or still has what was loaded before in use there, puts them in order first
+  // (Backend::order).
   void load(const RaggedBatch& batch, Stream stream = {});
-  void load(const RaggedLayout& layout, Stream stream = {});  // without codes
+  // The same with the layout alone: a batch without codes.
+  void load(const RaggedLayout& layout, Stream stream = {});
 
-  const RaggedView& view() const { return view_; }
+  const RaggedView& view() const { return view_; }  // for operations; of the batch loaded last
   // Device [N+1], and one more, the last once again; null without codes.
   const std::int32_t* code_offsets() const { return code_offsets_; }
   const std::int32_t* codes() const { return codes_; }         // device [M]
@@ -122,9 +129,9 @@ class DeviceBatch {
 struct EpochOptions {
   std::int64_t batch_rows = 0;  // at most this many rows a batch (one longer sequence stands alone), or
   std::int64_t batch_size = 0;  // at most this many sequences a batch; exactly one of the two is set
-  std::uint64_t seed = 0;
-  std::uint64_t epoch = 0;
-  bool shuffle = true;  // false: in the given order, for prediction
+  std::uint64_t seed = 0;       // of the shuffle
+  std::uint64_t epoch = 0;      // each is shuffled in its own way
+  bool shuffle = true;          // false: in the given order, for prediction
 };
 
 // Shuffled by (seed, epoch), grouped so that sequences of like length meet, batches in shuffled order.

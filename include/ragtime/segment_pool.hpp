@@ -9,14 +9,22 @@
 
 namespace ragtime {
 
-enum class PoolMode : std::uint8_t { sum, mean, max, attention, last };
+// How the rows of a segment become one.
+enum class PoolMode : std::uint8_t {
+  sum,        // their sum
+  mean,       // their mean
+  max,        // the largest, element by element, the first of equal ones; NaN is larger than all
+  attention,  // their sum in shares that AttentionWeights gives
+  last,       // the last row
+};
 
-const char* name_of(PoolMode mode);
+const char* name_of(PoolMode mode);  // "sum", "mean", "max", "attention" or "last"
 
+// What a SegmentPoolPlan pools.
 struct SegmentPoolDesc {
-  DType dtype = DType::f32;
-  PoolMode mode = PoolMode::mean;
-  std::int64_t width = 0;            // E
+  DType dtype = DType::f32;          // of values, out and their gradients
+  PoolMode mode = PoolMode::mean;    // how
+  std::int64_t width = 0;            // E, at least 1
   std::int64_t segments = 0;         // capacity S
   std::int64_t items = 0;            // capacity M: rows or codes, all segments together
   std::int64_t vocab_size = 0;       // V > 0: items are codes gathered from a table; 0: items are rows
@@ -38,14 +46,15 @@ struct AttentionWeights {
   const void* b2 = nullptr;  // [1]
 };
 
-// Shapes as AttentionWeights.
+// Where the gradients of AttentionWeights go.
 struct AttentionGradients {
-  void* w1 = nullptr;
-  void* b1 = nullptr;
-  void* w2 = nullptr;
-  void* b2 = nullptr;
+  void* w1 = nullptr;  // [A, E]
+  void* b1 = nullptr;  // [A]
+  void* w2 = nullptr;  // [1, A]
+  void* b2 = nullptr;  // [1]
 };
 
+// What a forward run reads and writes: device pointers, of the dtype unless a type is written.
 struct SegmentPoolForward {
   const std::int32_t* segments = nullptr;  // [1] device: S in use
   const std::int32_t* offsets = nullptr;   // [S+1] from 0, never decreasing
@@ -54,22 +63,22 @@ struct SegmentPoolForward {
   // When weighted: finite and not negative; data, without a gradient. An item of weight w counts like w
   // copies of it. sum: of w e. mean: sum of w e over sum of w. attention: shares in proportion to
   // w exp(score). max: over the items with w > 0.
-  const float* weights = nullptr;  // [M]
-  AttentionWeights attention = {};
+  const float* weights = nullptr;   // [M]
+  AttentionWeights attention = {};  // all four with attention
   void* out = nullptr;              // [S, E]
   void* workspace = nullptr;        // [workspace_bytes()]
   void* reserve = nullptr;          // [reserve_bytes()] kept for backward; null: inference
   std::uint64_t* status = nullptr;  // device status word or null; a code outside [0, V) counts as absent
 };
 
+// What a backward run reads and writes: as SegmentPoolForward.
 struct SegmentPoolBackward {
-  // As in forward.
-  const std::int32_t* segments = nullptr;  // [1] device
+  const std::int32_t* segments = nullptr;  // [1] device; this and the next five as in forward
   const std::int32_t* offsets = nullptr;   // [S+1]
   const std::int32_t* codes = nullptr;     // [M], with a table
   const void* values = nullptr;            // table [V, E], or rows [M, E]
   const float* weights = nullptr;          // [M], when weighted
-  AttentionWeights attention = {};
+  AttentionWeights attention = {};         // all four with attention
 
   const void* d_out = nullptr;          // [S, E]
   void* d_values = nullptr;             // table gradient [V, E] (padding_idx row 0), or [M, E]
@@ -81,6 +90,7 @@ struct SegmentPoolBackward {
 
 struct SegmentPoolOperation;
 
+// A pooling ready to run.
 class SegmentPoolPlan {
  public:
   // Throws Error(invalid_argument) on a description that cannot be right, Error(unsupported) on a dtype the
@@ -91,11 +101,12 @@ class SegmentPoolPlan {
   SegmentPoolPlan& operator=(SegmentPoolPlan&&) noexcept;
 
   std::size_t workspace_bytes() const;  // enough for forward and for backward
-  std::size_t reserve_bytes() const;
-  // Both throw Error(invalid_argument) when a pointer that is needed is null, on the CPU also
-  // Error(out_of_range) on more segments or items than the plan has room for; elsewhere forward reports
-  // that to its status word, and both go by what there is room for.
+  std::size_t reserve_bytes() const;    // from a forward run to its backward run
+  // Queues a run. Throws Error(invalid_argument) when a pointer that is needed is null, on the CPU also
+  // Error(out_of_range) on more segments or items than the plan has room for; elsewhere forward reports that
+  // to its status word, and forward and backward go by what there is room for.
   void forward(const SegmentPoolForward& args, Stream stream = {}) const;
+  // Queues all gradients of a forward run with the same arguments. Errors as forward.
   void backward(const SegmentPoolBackward& args, Stream stream = {}) const;
 
  private:

@@ -13,6 +13,7 @@
 
 namespace ragtime {
 
+// What is wrong with the data, and what the position counts.
 enum class Fault : std::uint8_t {
   code_out_of_range = 1,   // position: index into codes
   bad_code_weight = 2,     // negative, NaN or infinite; position: index into code_weights
@@ -29,9 +30,11 @@ enum class Fault : std::uint8_t {
   too_many_rows = 13,      // the rows so far are beyond the capacity; position: first such sequence
 };
 
+// The word of memory that has seen no fault.
 inline constexpr std::uint64_t no_fault = ~std::uint64_t{0};
 
-// The smaller word wins (atomicMin), so the first position is the one reported.
+// The word of a fault at a position, below 2^56. The smaller word wins (atomicMin), so the first position is
+// the one reported.
 constexpr std::uint64_t fault_word(Fault fault, std::uint64_t position) {
   return position << 8 | static_cast<std::uint64_t>(fault);
 }
@@ -39,7 +42,9 @@ constexpr std::uint64_t fault_word(Fault fault, std::uint64_t position) {
 // One status word in device memory, clear when made.
 class Status {
  public:
+  // Takes 8 bytes of the backend's memory, and waits until they are clear. Throws Error(out_of_memory).
   explicit Status(std::shared_ptr<Backend> backend);
+  // Device [1], for the `status` of operations.
   std::uint64_t* word() const { return memory_.as<std::uint64_t>(); }
 
   // Waits for the stream, reads and clears the word; throws Error(out_of_range) naming the fault and its

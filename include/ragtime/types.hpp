@@ -11,19 +11,30 @@
 
 namespace ragtime {
 
-enum class DType : std::uint8_t { f32, f64, bf16, f16 };
+// Types of elements. The CPU backend computes in f32 and f64, the CUDA backend in f32, bf16 and f16; a plan
+// in another one is an Error(unsupported).
+enum class DType : std::uint8_t {
+  f32,   // IEEE 754, 32 bits
+  f64,   // IEEE 754, 64 bits
+  bf16,  // bfloat16: the upper 16 bits of an f32
+  f16,   // IEEE 754, 16 bits
+};
 
-std::size_t size_of(DType dtype);  // bytes of one element
+std::size_t size_of(DType dtype);  // bytes of one element of this dtype
 const char* name_of(DType dtype);  // "f32", ...
 
-enum class DeviceType : std::uint8_t { cpu, cuda };
+// What computes.
+enum class DeviceType : std::uint8_t {
+  cpu,   // the processor; its device memory is host memory
+  cuda,  // an NVIDIA GPU of compute capability 8.0 or later
+};
 
 const char* name_of(DeviceType device);  // "cpu", "cuda"
 
 // A queue of work on a device: a cudaStream_t for CUDA, nothing for the CPU, where every call is done on
 // return.
 struct Stream {
-  void* handle = nullptr;
+  void* handle = nullptr;  // the cudaStream_t; null: CUDA's default stream
 };
 
 // The most a plan will be asked for. A run may use less of each; it never needs a new plan for that.
@@ -59,7 +70,7 @@ struct RaggedView {
 // Where dropout masks come from: Philox, keyed by seed, counted by (step, site, sequence id, place in the
 // sequence). The same mask on every backend, in every layout, whatever else is in the batch.
 struct DropoutKey {
-  std::uint64_t seed = 0;
+  std::uint64_t seed = 0;  // the key of Philox
   // [1] device: training step, so that a replayed graph draws new masks; null: 0
   const std::uint64_t* step = nullptr;
   std::uint32_t site = 0;  // which dropout of the model this is, below 65536
