@@ -10,6 +10,7 @@
 #include "ragtime/lstm.hpp"
 #include "ragtime/ragtime.h"  // before DLPack's own header, so that its types are the library's
 #include "tests/c_api_fixture.hpp"
+#include "tests/c_api_operations.hpp"
 
 #if __has_include(<dlpack/dlpack.h>)
 #include <dlpack/dlpack.h>
@@ -139,6 +140,86 @@ TEST_P(CApi, OnePlanInSeveralThreads) {
   EXPECT_EQ(wrong, 0);
 }
 
+// The same for a pool, a loss and a conversion at once, with one batch that all of them read.
+TEST_P(CApiOperations, PlansInSeveralThreads) {
+  if (GetParam() == "cuda_on_simt") GTEST_SKIP() << "the emulated device runs one kernel at a time";
+  constexpr std::int64_t width = 4;
+  auto pool_desc = sized<ragtime_segment_pool_desc>();
+  pool_desc.mode = RAGTIME_POOL_MEAN;
+  pool_desc.width = width;
+  pool_desc.segments = rows;
+  pool_desc.items = codes;
+  pool_desc.vocab_size = vocab;
+  auto loss_desc = sized<ragtime_masked_loss_desc>();
+  loss_desc.reduction = RAGTIME_REDUCTION_MEAN;
+  loss_desc.kind = RAGTIME_LOSS_MSE;
+  loss_desc.outputs = width;
+  loss_desc.capacity = capacity;
+  auto layout_desc = sized<ragtime_layout_desc>();
+  layout_desc.to = RAGTIME_PACKED;
+  layout_desc.width = width;
+  layout_desc.capacity = capacity;
+  ragtime_segment_pool pool = nullptr;
+  ragtime_masked_loss loss = nullptr;
+  ragtime_layout layout = nullptr;
+  EXPECT_DONE(ragtime_segment_pool_create(opened, &pool_desc, &pool));
+  EXPECT_DONE(ragtime_masked_loss_create(opened, &loss_desc, &loss));
+  EXPECT_DONE(ragtime_layout_create(opened, &layout_desc, &layout));
+  auto pooling = sized<ragtime_segment_pool_forward_args>();
+  pooling.segments = array(RAGTIME_ROW_COUNT);
+  pooling.offsets = array(RAGTIME_CODE_OFFSETS);
+  pooling.codes = array(RAGTIME_CODES);
+  pooling.values = drawn({vocab, width});
+  EXPECT_DONE(ragtime_segment_pool_workspace_bytes(pool, &pooling.workspace_bytes));
+  auto losing = sized<ragtime_masked_loss_args>();
+  losing.batch = batch;
+  losing.targets = drawn({rows, width});
+  EXPECT_DONE(ragtime_masked_loss_workspace_bytes(loss, &losing.workspace_bytes));
+
+  // Memory of each thread, made before they begin; what the first run gives is what every run must.
+  struct Own {
+    const ragtime_tensor *pooled, *packed, *loss, *gradient;
+    void *pool_workspace, *loss_workspace;
+  };
+  std::vector<Own> own_memory;
+  for (int i = 0; i < 4; ++i)
+    own_memory.push_back({poisoned({rows, width}), poisoned({rows, width}), poisoned({1}),
+                          poisoned({rows, width}), space(pooling.workspace_bytes),
+                          space(losing.workspace_bytes)});
+  const auto run = [&](const Own& own_of_thread) {
+    ragtime_segment_pool_forward_args pool_args = pooling;
+    pool_args.out = own_of_thread.pooled;
+    pool_args.workspace = own_of_thread.pool_workspace;
+    ragtime_masked_loss_args loss_args = losing;
+    loss_args.logits = own_of_thread.pooled;
+    loss_args.loss = own_of_thread.loss;
+    loss_args.d_logits = own_of_thread.gradient;
+    loss_args.workspace = own_of_thread.loss_workspace;
+    return ragtime_segment_pool_forward(pool, &pool_args, nullptr) == RAGTIME_OK &&
+           ragtime_layout_forward(layout, batch, own_of_thread.pooled, own_of_thread.packed, nullptr) ==
+               RAGTIME_OK &&
+           ragtime_masked_loss_run(loss, &loss_args, nullptr) == RAGTIME_OK &&
+           ragtime_backend_synchronize(opened, nullptr) == RAGTIME_OK;
+  };
+  EXPECT_TRUE(run(own_memory[0]));
+  const auto packed = host(own_memory[0].packed), gradient = host(own_memory[0].gradient);
+  std::atomic<int> wrong = 0;
+  std::vector<std::thread> threads;
+  for (const Own& own_of_thread : own_memory)
+    threads.emplace_back([&] {
+      for (int round = 0; round < 50; ++round) {
+        if (!run(own_of_thread)) ++wrong;
+        if (!same_bits(host(own_of_thread.packed), packed)) ++wrong;
+        if (!same_bits(host(own_of_thread.gradient), gradient)) ++wrong;
+      }
+    });
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(wrong, 0);
+  EXPECT_DONE(ragtime_segment_pool_destroy(pool));
+  EXPECT_DONE(ragtime_masked_loss_destroy(loss));
+  EXPECT_DONE(ragtime_layout_destroy(layout));
+}
+
 #ifdef RAGTIME_TEST_DLPACK
 static_assert(sizeof(ragtime_tensor) == sizeof(DLTensor));
 static_assert(sizeof(ragtime_managed_tensor) == sizeof(DLManagedTensor));
@@ -156,6 +237,7 @@ static_assert(kDLInt == 0 && kDLUInt == 1 && kDLFloat == 2 && kDLBfloat == 4);
 #endif
 
 RAGTIME_TEST_ON_BACKENDS(CApi);
+RAGTIME_TEST_ON_BACKENDS(CApiOperations);
 
 }  // namespace
 }  // namespace ragtime::test
