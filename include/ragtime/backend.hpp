@@ -87,7 +87,7 @@ std::shared_ptr<Backend> with_allocator(std::shared_ptr<Backend> backend, Alloca
 std::vector<std::string> backends_built();
 
 // How many threads the CPU backend may use, process-wide; 0: RAGTIME_THREADS if set, else one per core.
-// Results do not depend on it.
+// Results do not depend on it. Not while other threads run operations.
 void set_cpu_threads(int threads);
 int cpu_threads();  // how many threads the CPU backend may use
 

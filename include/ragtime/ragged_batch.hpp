@@ -96,9 +96,9 @@ class DeviceBatch {
   // Copies a batch to the device. Throws Error(out_of_range) on a batch beyond a fixed capacity,
   // Error(out_of_memory), and Error (shape_mismatch, invalid_argument) when a batch filled by hand does not
   // add up; what was loaded before then stays. Code ids are not checked here: operations report them to the
-  // status word. The host batch may go on return. The copy is queued on the stream; whoever loads on another
-  // one than before, or still has what was loaded before in use there, puts them in order first
-  // (Backend::order).
+  // status word. The host batch may go on return. The copy is queued on the stream, for which every load but
+  // the first waits; whoever loads on another one than before, or still has what was loaded before in use
+  // there, puts them in order first (Backend::order).
   void load(const RaggedBatch& batch, Stream stream = {});
   // The same with the layout alone: a batch without codes.
   void load(const RaggedLayout& layout, Stream stream = {});
