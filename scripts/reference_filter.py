@@ -3,7 +3,8 @@
 
   reference_filter.py FILE              prints a header or page for Doxygen, line by line (FILTER_PATTERNS)
   reference_filter.py --check HEADER... fails on comments that would not appear in the reference
-  reference_filter.py --parameters XML  fails on a parameter of a documented C++ function whose comment does not name it
+  reference_filter.py --complete XML    fails on a public name without a comment, enumerators too, which Doxygen passes over,
+                                        and on a parameter of a C++ function that the function's comment does not name
   reference_filter.py --self-test       that it converts, and finds, what it must
 
 Headers: their // comments become /// and ///<. A comment belongs to the declaration under it, or before it on its line; lines
@@ -207,24 +208,41 @@ def words_of(element):
 PLAIN = re.compile(r"\b(void|bool|char|int|float|double|u?int(8|16|32|64)_t|size_t|string|string_view|path|span|vector|T)\b")
 
 
-def unnamed_parameters(folder):
-    """[(file, line, function, parameter)] of C++ functions in Doxygen's XML."""
-    missing = []
+def missing_words(folder):
+    """[(file, line, what is missing)] in Doxygen's XML."""
+    missing = set()
+
+    def text_of(element):
+        return (words_of(element.find("briefdescription")) + " " + words_of(element.find("detaileddescription"))).strip()
+
     for name in sorted(os.listdir(folder)):
-        if not re.match(r"(namespace|class|struct).*\.xml$", name):
+        if not re.match(r"(namespace|class|struct|union|\w+_8h(pp)?).*\.xml$", name):
             continue
-        for member in ElementTree.parse(os.path.join(folder, name)).iter("memberdef"):
-            if member.get("kind") != "function" or member.get("prot") != "public":
-                continue
-            text = words_of(member.find("briefdescription")) + " " + words_of(member.find("detaileddescription"))
-            location = member.find("location")
-            for parameter in member.iter("param"):
-                declared = parameter.findtext("declname")
-                if not declared or not PLAIN.search(words_of(parameter.find("type"))):
+        for compound in ElementTree.parse(os.path.join(folder, name)).iter("compounddef"):
+            location = compound.find("location")
+            if compound.get("kind") in ("class", "struct", "union") and not text_of(compound):
+                missing.add((location.get("file"), int(location.get("line")),
+                             f"{compound.findtext('compoundname')} has no comment"))
+            for member in compound.iter("memberdef"):
+                if member.get("prot") != "public":
                     continue
-                if not re.search(rf"\b{re.escape(declared)}\b", text):
-                    missing.append((location.get("file"), int(location.get("line")), member.findtext("name"), declared))
-    return sorted(set(missing))
+                location = member.find("location")
+                place = location.get("file"), int(location.get("line"))
+                text = text_of(member)
+                if not text:
+                    missing.add((*place, f"{member.findtext('name')} has no comment"))
+                for value in member.iter("enumvalue"):
+                    if not text_of(value):
+                        missing.add((*place, f"{value.findtext('name')} of {member.findtext('name')} has no comment"))
+                if member.get("kind") != "function" or place[0].endswith(".h"):
+                    continue
+                for parameter in member.iter("param"):
+                    declared = parameter.findtext("declname")
+                    if not declared or not PLAIN.search(words_of(parameter.find("type"))):
+                        continue
+                    if text and not re.search(rf"\b{re.escape(declared)}\b", text):
+                        missing.add((*place, f"the comment of {member.findtext('name')} does not name its parameter {declared}"))
+    return sorted(missing)
 
 
 HEADER = '''#pragma once
@@ -329,8 +347,12 @@ See [here](@ref page-what-it-saves), [`there`](@ref other-a), [all of it](other.
 ```
 ![Drawing](images/x.svg) [far](https://example.org/#a)
 '''
-XML = '''<doxygen><memberdef kind="function" prot="%s"><name>f</name><param><type>%s</type><declname>lengths</declname></param>
-<briefdescription/><detaileddescription><para>%s</para></detaileddescription><location file="a.hpp" line="7"/></memberdef></doxygen>'''
+XML = '''<doxygen><compounddef kind="struct"><compoundname>S</compoundname><location file="a.hpp" line="3"/>
+<briefdescription>%s</briefdescription><memberdef kind="function" prot="%s"><name>f</name>
+<param><type>%s</type><declname>lengths</declname></param><briefdescription/><detaileddescription><para>%s</para></detaileddescription>
+<location file="a.hpp" line="7"/></memberdef><memberdef kind="enum" prot="public"><name>E</name>
+<enumvalue><name>one</name><briefdescription>%s</briefdescription></enumvalue><detaileddescription>An enum.</detaileddescription>
+<location file="a.hpp" line="9"/></memberdef></compounddef></doxygen>'''
 
 
 def self_test():
@@ -350,16 +372,20 @@ def self_test():
     with tempfile.TemporaryDirectory() as folder:
         open(os.path.join(folder, "other.md"), "w", encoding="utf-8").close()
         expect("a page", convert_page(PAGE, os.path.join(folder, "page.md")), CONVERTED_PAGE)
-    for protection, kind, text, wanted in [
-        ("public", "const std::int32_t *", "lengths [B].", []),
-        ("public", "const std::int32_t *", "length of each", [("a.hpp", 7, "f", "lengths")]),
-        ("private", "const std::int32_t *", "length of each", []),
-        ("public", "const LstmForward &", "Runs.", []),
+    unnamed = "the comment of f does not name its parameter lengths"
+    for struct, protection, kind, text, value, wanted in [
+        ("A struct.", "public", "const std::int32_t *", "lengths [B].", "A value.", []),
+        ("A struct.", "public", "const std::int32_t *", "length of each", "A value.", [("a.hpp", 7, unnamed)]),
+        ("A struct.", "private", "const std::int32_t *", "", "A value.", []),
+        ("A struct.", "public", "const LstmForward &", "Runs.", "A value.", []),
+        ("A struct.", "public", "const LstmForward &", "", "A value.", [("a.hpp", 7, "f has no comment")]),
+        ("A struct.", "public", "const LstmForward &", "Runs.", "", [("a.hpp", 9, "one of E has no comment")]),
+        ("", "public", "const LstmForward &", "Runs.", "A value.", [("a.hpp", 3, "S has no comment")]),
     ]:
         with tempfile.TemporaryDirectory() as folder:
-            with open(os.path.join(folder, "structs.xml"), "w", encoding="utf-8") as file:
-                file.write(XML % (protection, kind.replace("&", "&amp;"), text))
-            expect(f"a parameter {kind}, {text}", unnamed_parameters(folder), wanted)
+            with open(os.path.join(folder, "structS.xml"), "w", encoding="utf-8") as file:
+                file.write(XML % (struct, protection, kind.replace("&", "&amp;"), text, value))
+            expect(f"what has no words in {struct, protection, kind, text, value}", missing_words(folder), wanted)
     print("reference_filter.py converts what it must, and finds what is lost.")
 
 
@@ -375,11 +401,10 @@ def main(arguments):
         found = [f"{path}:{line}: error: {what}" for path in arguments[1:] for line, what in convert(read(path))[1]]
         if found:
             sys.exit("\n".join(found))
-    elif len(arguments) == 2 and arguments[0] == "--parameters":
-        found = unnamed_parameters(arguments[1])
+    elif len(arguments) == 2 and arguments[0] == "--complete":
+        found = [f"{file}:{line}: error: {what}" for file, line, what in missing_words(arguments[1])]
         if found:
-            sys.exit("\n".join(f"{file}:{line}: error: the comment of {function} does not name its parameter {parameter}"
-                               for file, line, function, parameter in found))
+            sys.exit("\n".join(found))
     elif len(arguments) == 1 and not arguments[0].startswith("--"):
         text = read(arguments[0])
         sys.stdout.write(convert_page(text, arguments[0]) if arguments[0].endswith(".md") else convert(text)[0])
