@@ -24,7 +24,7 @@ struct LayoutDesc {
   std::int64_t width = 0;         // W, at least 1
   Layout from = Layout::padded;   // what forward reads
   Layout to = Layout::ragged;     // what forward writes; another one than `from`
-  std::int64_t padded_steps = 0;  // T_pad, when one side is padded; at least the longest sequence
+  std::int64_t padded_steps = 0;  // T_pad, when one side is padded; at least 1 and the capacity's steps
   double padding_value = 0;       // written to padding when `to` is padded; padding is never read
   Capacity capacity;              // sequences, rows, steps
 };

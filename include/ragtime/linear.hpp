@@ -11,9 +11,9 @@ namespace ragtime {
 // What a LinearPlan multiplies.
 struct LinearDesc {
   DType dtype = DType::f32;      // of all arrays
-  std::int64_t rows = 0;         // capacity R
-  std::int64_t input_size = 0;   // elements of a row of x, at least 1
-  std::int64_t output_size = 0;  // elements of a row of y, at least 1
+  std::int64_t rows = 0;         // capacity R, below 2^31
+  std::int64_t input_size = 0;   // elements of a row of x, 1 to 2^31 - 1
+  std::int64_t output_size = 0;  // elements of a row of y, 1 to 2^31 - 1
   bool bias = true;              // b is added
   // Every run gives host_rows. On CUDA the workspace then has no room for the rows.
   bool rows_on_host = false;

@@ -25,7 +25,8 @@ enum class LstmAlgorithm : std::uint8_t {
 
 const char* name_of(LstmAlgorithm algorithm);  // "automatic", "stepwise", "cudnn" or "persistent"
 
-// An LSTM, as torch.nn.LSTM describes it, and how it is to be run.
+// An LSTM, as torch.nn.LSTM describes it, and how it is to be run. cluster and slots are 0 or of one of
+// LstmChoice::cuts, else Error(unsupported).
 struct LstmDesc {
   DType dtype = DType::f32;      // of everything below
   std::int64_t input_size = 0;   // of layer 0; 1 to 2^28 - 1

@@ -34,14 +34,14 @@ enum class LossLayout : std::uint8_t {
 const char* name_of(LossKind kind);        // "bce_with_logits" and so on, as LossKind
 const char* name_of(Reduction reduction);  // "none" and so on, as Reduction
 
-// A loss, and how large the batches it is taken of may be.
+// A loss, and how large the batches it is taken of may be. Sizes are below 2^31.
 struct MaskedLossDesc {
   DType dtype = DType::f32;                   // of logits, targets, losses and gradients
   LossKind kind = LossKind::bce_with_logits;  // which loss
   Reduction reduction = Reduction::mean;      // what is written to loss
   LossLayout layout = LossLayout::rows;       // of logits, targets, labels and row weights
   std::int64_t outputs = 1;                   // K, at least 1; 1 with survival
-  std::int64_t padded_steps = 0;              // T_pad, with padded; at least the longest sequence
+  std::int64_t padded_steps = 0;              // T_pad, with padded; at least 1 and the capacity's steps
   double label_smoothing = 0;                 // cross_entropy, in [0, 1]
   std::int32_t ignore_index = -100;           // cross_entropy: rows with this label are masked
   bool hazards_are_logits = true;             // survival: false when the input is hazards in (0, 1)

@@ -20,17 +20,18 @@ enum class PoolMode : std::uint8_t {
 
 const char* name_of(PoolMode mode);  // "sum", "mean", "max", "attention" or "last"
 
-// What a SegmentPoolPlan pools.
+// What a SegmentPoolPlan pools. Sizes are below 2^31.
 struct SegmentPoolDesc {
-  DType dtype = DType::f32;          // of values, out and their gradients
-  PoolMode mode = PoolMode::mean;    // how
-  std::int64_t width = 0;            // E, at least 1
-  std::int64_t segments = 0;         // capacity S
-  std::int64_t items = 0;            // capacity M: rows or codes, all segments together
-  std::int64_t vocab_size = 0;       // V > 0: items are codes gathered from a table; 0: items are rows
-  std::int64_t padding_idx = -1;     // with a table: this row gets no gradient; -1: none
-  std::int64_t attention_width = 0;  // A, attention only (the reference model has A = E / 2 rounded down)
-  bool weighted = false;             // item weights are given (not with `last`)
+  DType dtype = DType::f32;        // of values, out and their gradients
+  PoolMode mode = PoolMode::mean;  // how
+  std::int64_t width = 0;          // E, at least 1
+  std::int64_t segments = 0;       // capacity S
+  std::int64_t items = 0;          // capacity M: rows or codes, all segments together
+  std::int64_t vocab_size = 0;     // V > 0: items are codes gathered from a table; 0: items are rows
+  std::int64_t padding_idx = -1;   // with a table: this row of it, in [0, V), gets no gradient; -1: none
+  // A, at least 1, with attention only (the reference model has A = E / 2 rounded down)
+  std::int64_t attention_width = 0;
+  bool weighted = false;  // item weights are given (not with `last`)
   // CUDA, with a table: its gradient by atomic adds, in no fixed order, in place of sorting the codes first.
   // The one operation of the library whose bits may then differ from run to run.
   bool atomic_gradients = false;

@@ -9,6 +9,7 @@
 #include <cstddef>
 #include <cstdint>
 
+// The C++ API.
 namespace ragtime {
 
 // Types of elements. The CPU backend computes in f32 and f64, the CUDA backend in f32, bf16 and f16; a plan
@@ -37,7 +38,8 @@ struct Stream {
   void* handle = nullptr;  // the cudaStream_t; null: CUDA's default stream
 };
 
-// The most a plan will be asked for. A run may use less of each; it never needs a new plan for that.
+// The most a plan will be asked for. A run may use less of each; it never needs a new plan for that. Those
+// that a description goes by are 0 to 2^31 - 1, else Error(invalid_argument).
 struct Capacity {
   std::int64_t sequences = 0;  // B
   std::int64_t rows = 0;       // N
@@ -47,7 +49,7 @@ struct Capacity {
 
 // One batch in device memory, without its values: who has how many rows, and in which order to take them.
 // Made by RaggedLayout (ragged_batch.hpp), or on the device (batch_builder.hpp). All pointers are device
-// pointers unless they say host.
+// pointers unless they say host, and none is null that does not say so, else Error(invalid_argument).
 struct RaggedView {
   const std::int32_t* counts = nullptr;  // [4] B, N, M, T in use
   // [B+1] rows of sequence b: [visit_offsets[b], visit_offsets[b+1])
@@ -60,7 +62,7 @@ struct RaggedView {
   // Host copies of counts and batch_sizes, for algorithms that launch step by step; null where the host does
   // not know them.
   const std::int32_t* host_counts = nullptr;       // [4]
-  const std::int32_t* host_batch_sizes = nullptr;  // [T]
+  const std::int32_t* host_batch_sizes = nullptr;  // [T] 1 to B, never rising, or null
   // Device status word (status.hpp), or null. Where only the device sees the counts, a batch beyond the
   // capacity of a plan is reported here, and what is beyond is left alone; where the host does, it is an
   // Error.
@@ -73,7 +75,7 @@ struct DropoutKey {
   std::uint64_t seed = 0;  // the key of Philox
   // [1] device: training step, so that a replayed graph draws new masks; null: 0
   const std::uint64_t* step = nullptr;
-  std::uint32_t site = 0;  // which dropout of the model this is, below 65536
+  std::uint32_t site = 0;  // which dropout of the model this is, below 65536, else Error(invalid_argument)
 };
 
 }  // namespace ragtime
