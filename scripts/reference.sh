@@ -8,7 +8,7 @@ source scripts/packages.sh
 out=${1:-build/reference}
 
 need_packages doxygen:doxygen python3:python3
-scripts/reference_filter.py --check include/ragtime/*.hpp
+scripts/reference_filter.py --check include/ragtime/*.hpp docs/*.md
 rm -rf "$out/html" "$out/xml"
 mkdir -p "$out"
 RAGTIME_REFERENCE=$out doxygen docs/Doxyfile

@@ -2,7 +2,7 @@
 """What makes Doxygen read the C++ headers and the pages, which are written for people who read them as they stand.
 
   reference_filter.py FILE              prints a header or page for Doxygen, line by line (FILTER_PATTERNS)
-  reference_filter.py --check HEADER... fails on comments that would not appear in the reference
+  reference_filter.py --check FILE...   fails on comments that would not appear in the reference, and on links to no file
   reference_filter.py --complete XML    fails on a public name without a comment, enumerators too, which Doxygen passes over,
                                         and on a parameter of a C++ function that the function's comment does not name
   reference_filter.py --self-test       that it converts, and finds, what it must
@@ -11,7 +11,8 @@ Headers: their // comments become /// and ///<. A comment belongs to the declara
 that go on below it begin in its column. The first comment of a header is about the header. Lines that are indented within a
 comment are printed as they stand.
 
-Pages: headings get the anchors by which links find them elsewhere, and links to files that are not pages become their text.
+Pages: headings get the anchors by which links find them elsewhere, links to files that are not pages become their text, and
+images are looked for by their names alone (IMAGE_PATH).
 """
 import os
 import re
@@ -166,21 +167,25 @@ def anchor(page, heading):
 
 
 def convert_page(source, path):
-    """A page for Doxygen, with as many lines as it has."""
+    """A page for Doxygen, with as many lines as it has, and [(line number, what is wrong)]."""
     folder, page = os.path.dirname(path), os.path.splitext(os.path.basename(path))[0]
 
     def link(match):
         is_image, text, target = match.groups()
         file, _, heading = target.partition("#")
-        if is_image or re.match(r"https?:", target):
+        if re.match(r"https?:", target):
             return match.group(0)
-        if file and not (file.endswith(".md") and "/" not in file and os.path.exists(os.path.join(folder, file))):
+        if file and not os.path.exists(os.path.join(folder, file)):
+            problems.append((len(out) + 1, f"a link to {file}, which is not there"))
+        if is_image:
+            return f"![{text}]({os.path.basename(file)})"
+        if file and not (file.endswith(".md") and "/" not in file):
             return text
         if heading:
             return f"[{text}](@ref {anchor(os.path.splitext(file)[0] or page, heading)})"
         return match.group(0)
 
-    out = []
+    out, problems = [], []
     fence = None
     for line in source.split("\n"):
         mark = re.match(r" *(```|~~~)", line)
@@ -197,7 +202,7 @@ def convert_page(source, path):
                 slug = re.sub(r"[^\w\- ]", "", title.group(2).lower()).replace(" ", "-")
                 line += f" {{#{anchor(page, slug)}}}"
         out.append(line)
-    return "\n".join(out)
+    return "\n".join(out), problems
 
 
 def words_of(element):
@@ -327,14 +332,14 @@ class Sum {
 '''
 PAGE = '''# Title
 
-See [here](#what-it-saves), [`there`](other.md#a), [all of it](other.md), [the code](../scripts/x.py), `[a](b)`.
+See [here](#what-it-saves), [`there`](other.md#a), [all of it](other.md), [the code](code/x.py), `[a](b)`.
 
 ## What it saves, `n`?
 
 ```
 # [f](int n)
 ```
-![Drawing](images/x.svg) [far](https://example.org/#a)
+![Drawing](code/x.svg) [far](https://example.org/#a)
 '''
 CONVERTED_PAGE = '''# Title
 
@@ -345,7 +350,7 @@ See [here](@ref page-what-it-saves), [`there`](@ref other-a), [all of it](other.
 ```
 # [f](int n)
 ```
-![Drawing](images/x.svg) [far](https://example.org/#a)
+![Drawing](x.svg) [far](https://example.org/#a)
 '''
 XML = '''<doxygen><compounddef kind="struct"><compoundname>S</compoundname><location file="a.hpp" line="3"/>
 <briefdescription>%s</briefdescription><memberdef kind="function" prot="%s"><name>f</name>
@@ -370,8 +375,12 @@ def self_test():
     expect("a header without a word", [n for n, _ in convert("#pragma once\n\nint a;\n")[1]], [1])
     expect("the end of a sentence", escape("0. A row"), "0\\. A row")
     with tempfile.TemporaryDirectory() as folder:
-        open(os.path.join(folder, "other.md"), "w", encoding="utf-8").close()
-        expect("a page", convert_page(PAGE, os.path.join(folder, "page.md")), CONVERTED_PAGE)
+        os.mkdir(os.path.join(folder, "code"))
+        for name in ["other.md", "code/x.py", "code/x.svg"]:
+            open(os.path.join(folder, name), "w", encoding="utf-8").close()
+        expect("a page", convert_page(PAGE, os.path.join(folder, "page.md")), (CONVERTED_PAGE, []))
+        os.remove(os.path.join(folder, "code/x.svg"))
+        expect("a link to nothing", [n for n, _ in convert_page(PAGE, os.path.join(folder, "page.md"))[1]], [10])
     unnamed = "the comment of f does not name its parameter lengths"
     for struct, protection, kind, text, value, wanted in [
         ("A struct.", "public", "const std::int32_t *", "lengths [B].", "A value.", []),
@@ -389,16 +398,17 @@ def self_test():
     print("reference_filter.py converts what it must, and finds what is lost.")
 
 
-def read(path):
+def for_doxygen(path):
     with open(path, encoding="utf-8") as file:
-        return file.read()
+        text = file.read()
+    return convert_page(text, path) if path.endswith(".md") else convert(text)
 
 
 def main(arguments):
     if arguments == ["--self-test"]:
         self_test()
     elif len(arguments) > 1 and arguments[0] == "--check":
-        found = [f"{path}:{line}: error: {what}" for path in arguments[1:] for line, what in convert(read(path))[1]]
+        found = [f"{path}:{line}: error: {what}" for path in arguments[1:] for line, what in for_doxygen(path)[1]]
         if found:
             sys.exit("\n".join(found))
     elif len(arguments) == 2 and arguments[0] == "--complete":
@@ -406,8 +416,7 @@ def main(arguments):
         if found:
             sys.exit("\n".join(found))
     elif len(arguments) == 1 and not arguments[0].startswith("--"):
-        text = read(arguments[0])
-        sys.stdout.write(convert_page(text, arguments[0]) if arguments[0].endswith(".md") else convert(text)[0])
+        sys.stdout.write(for_doxygen(arguments[0])[0])
     else:
         sys.exit(__doc__)
 
