@@ -170,38 +170,56 @@ def convert_page(source, path):
     """A page for Doxygen, with as many lines as it has, and [(line number, what is wrong)]."""
     folder, page = os.path.dirname(path), os.path.splitext(os.path.basename(path))[0]
 
-    def link(match):
+    out, prose, problems = [], [], []
+
+    def link(match, first_line, text_before):
         is_image, text, target = match.groups()
         file, _, heading = target.partition("#")
         if re.match(r"https?:", target):
             return match.group(0)
         if file and not os.path.exists(os.path.join(folder, file)):
-            problems.append((len(out) + 1, f"a link to {file}, which is not there"))
+            problems.append((first_line + text_before.count("\n"), f"a link to {file}, which is not there"))
         if is_image:
             return f"![{text}]({os.path.basename(file)})"
         if file and not (file.endswith(".md") and "/" not in file):
             return text
+        breaks = "".join(re.findall(r"\s*\n\s*", text))  # go before the link: Doxygen loses its way in one of two lines
         if heading:
-            return f"[{text}](@ref {anchor(os.path.splitext(file)[0] or page, heading)})"
-        return match.group(0)
+            target = f"@ref {anchor(os.path.splitext(file)[0] or page, heading)}"
+        return f"{breaks}[{' '.join(text.split())}]({target})"
 
-    out, problems = [], []
+    def end_of_prose():
+        text = "\n".join(prose)
+        # A link may have code in its text, so code is set aside, not split off.
+        codes = re.findall(r"`[^`]*`", text)
+        numbers = iter(range(len(codes)))
+        text = re.sub(r"`[^`]*`", lambda match: f"\0{next(numbers)}\0", text)
+
+        def with_code(text):
+            return re.sub(r"\0(\d+)\0", lambda match: codes[int(match.group(1))], text)
+
+        first_line = len(out) + 1
+        text = with_code(re.sub(r"(!?)\[([^\[\]]*)\]\(([^()\s]+)\)",
+                                lambda match: link(match, first_line, with_code(text[: match.start()])), text))
+        out.extend(text.split("\n") if prose else [])
+        prose.clear()
+
     fence = None
     for line in source.split("\n"):
         mark = re.match(r" *(```|~~~)", line)
         if mark and fence in (None, mark.group(1)):
+            end_of_prose()
             fence = None if fence else mark.group(1)
-        elif not fence:
-            title = re.match(r"(##+) +(.*\S)$", line)
-            parts = re.split(r"(`[^`]*`)", line)
-            if len(parts) > 1:  # a link may have code in its text, so code is set aside, not split off
-                line = "".join(f"\0{i}\0" if i % 2 else part for i, part in enumerate(parts))
-            line = re.sub(r"(!?)\[([^\[\]]*)\]\(([^()\s]+)\)", link, line)
-            line = re.sub(r"\0(\d+)\0", lambda match: parts[int(match.group(1))], line)
+            out.append(line)
+        elif fence:
+            out.append(line)
+        else:
+            title = re.match(r"##+ +(.*\S)$", line)
             if title:
-                slug = re.sub(r"[^\w\- ]", "", title.group(2).lower()).replace(" ", "-")
+                slug = re.sub(r"[^\w\- ]", "", title.group(1).lower()).replace(" ", "-")
                 line += f" {{#{anchor(page, slug)}}}"
-        out.append(line)
+            prose.append(line)
+    end_of_prose()
     return "\n".join(out), problems
 
 
@@ -332,7 +350,9 @@ class Sum {
 '''
 PAGE = '''# Title
 
-See [here](#what-it-saves), [`there`](other.md#a), [all of it](other.md), [the code](code/x.py), `[a](b)`.
+See [here](#what-it-saves), [`there`](other.md#a), [all
+of it](other.md), [the code](code/x.py), `[a](b)`, `over
+lines`
 
 ## What it saves, `n`?
 
@@ -343,7 +363,9 @@ See [here](#what-it-saves), [`there`](other.md#a), [all of it](other.md), [the c
 '''
 CONVERTED_PAGE = '''# Title
 
-See [here](@ref page-what-it-saves), [`there`](@ref other-a), [all of it](other.md), the code, `[a](b)`.
+See [here](@ref page-what-it-saves), [`there`](@ref other-a), 
+[all of it](other.md), the code, `[a](b)`, `over
+lines`
 
 ## What it saves, `n`? {#page-what-it-saves-n}
 
@@ -380,7 +402,7 @@ def self_test():
             open(os.path.join(folder, name), "w", encoding="utf-8").close()
         expect("a page", convert_page(PAGE, os.path.join(folder, "page.md")), (CONVERTED_PAGE, []))
         os.remove(os.path.join(folder, "code/x.svg"))
-        expect("a link to nothing", [n for n, _ in convert_page(PAGE, os.path.join(folder, "page.md"))[1]], [10])
+        expect("a link to nothing", [n for n, _ in convert_page(PAGE, os.path.join(folder, "page.md"))[1]], [12])
     unnamed = "the comment of f does not name its parameter lengths"
     for struct, protection, kind, text, value, wanted in [
         ("A struct.", "public", "const std::int32_t *", "lengths [B].", "A value.", []),
