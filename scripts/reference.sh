@@ -12,6 +12,6 @@ scripts/reference_filter.py --check include/ragtime/*.hpp docs/*.md
 rm -rf "$out/html" "$out/xml"
 mkdir -p "$out"
 RAGTIME_REFERENCE=$out doxygen docs/Doxyfile
-scripts/reference_filter.py --complete "$out/xml"
+scripts/reference_complete.py "$out/xml"
 rm -rf "$out/xml"
 echo "The reference is in $out/html/index.html"

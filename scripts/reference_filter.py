@@ -3,8 +3,6 @@
 
   reference_filter.py FILE              prints a header or page for Doxygen, line by line (FILTER_PATTERNS)
   reference_filter.py --check FILE...   fails on comments that would not appear in the reference, and on links to no file
-  reference_filter.py --complete XML    fails on a public name without a comment, enumerators too, which Doxygen passes over,
-                                        and on a parameter of a C++ function that the function's comment does not name
   reference_filter.py --self-test       that it converts, and finds, what it must
 
 Headers: their // comments become /// and ///<. A comment belongs to the declaration under it, or before it on its line; lines
@@ -18,7 +16,6 @@ import os
 import re
 import sys
 import tempfile
-import xml.etree.ElementTree as ElementTree
 
 # What needs no words of its own, because it says the same of every class.
 COMMON = [
@@ -223,51 +220,6 @@ def convert_page(source, path):
     return "\n".join(out), problems
 
 
-def words_of(element):
-    return "".join(element.itertext()) if element is not None else ""
-
-
-# A parameter of one of these types needs no words: its type is documented. void, numbers, strings and arrays are not.
-PLAIN = re.compile(r"\b(void|bool|char|int|float|double|u?int(8|16|32|64)_t|size_t|string|string_view|path|span|vector|T)\b")
-
-
-def missing_words(folder):
-    """[(file, line, what is missing)] in Doxygen's XML."""
-    missing = set()
-
-    def text_of(element):
-        return (words_of(element.find("briefdescription")) + " " + words_of(element.find("detaileddescription"))).strip()
-
-    for name in sorted(os.listdir(folder)):
-        if not re.match(r"(namespace|class|struct|union|\w+_8h(pp)?).*\.xml$", name):
-            continue
-        for compound in ElementTree.parse(os.path.join(folder, name)).iter("compounddef"):
-            location = compound.find("location")
-            if compound.get("kind") in ("class", "struct", "union") and not text_of(compound):
-                missing.add((location.get("file"), int(location.get("line")),
-                             f"{compound.findtext('compoundname')} has no comment"))
-            for member in compound.iter("memberdef"):
-                if member.get("prot") != "public":
-                    continue
-                location = member.find("location")
-                place = location.get("file"), int(location.get("line"))
-                text = text_of(member)
-                if not text:
-                    missing.add((*place, f"{member.findtext('name')} has no comment"))
-                for value in member.iter("enumvalue"):
-                    if not text_of(value):
-                        missing.add((*place, f"{value.findtext('name')} of {member.findtext('name')} has no comment"))
-                if member.get("kind") != "function" or place[0].endswith(".h"):
-                    continue
-                for parameter in member.iter("param"):
-                    declared = parameter.findtext("declname")
-                    if not declared or not PLAIN.search(words_of(parameter.find("type"))):
-                        continue
-                    if text and not re.search(rf"\b{re.escape(declared)}\b", text):
-                        missing.add((*place, f"the comment of {member.findtext('name')} does not name its parameter {declared}"))
-    return sorted(missing)
-
-
 HEADER = '''#pragma once
 
 // Sums, as formulas:
@@ -363,7 +315,7 @@ lines`
 '''
 CONVERTED_PAGE = '''# Title
 
-See [here](@ref page-what-it-saves), [`there`](@ref other-a), 
+See [here](@ref page-what-it-saves), [`there`](@ref other-a),\x20
 [all of it](other.md), the code, `[a](b)`, `over
 lines`
 
@@ -374,12 +326,6 @@ lines`
 ```
 ![Drawing](x.svg) [far](https://example.org/#a)
 '''
-XML = '''<doxygen><compounddef kind="struct"><compoundname>S</compoundname><location file="a.hpp" line="3"/>
-<briefdescription>%s</briefdescription><memberdef kind="function" prot="%s"><name>f</name>
-<param><type>%s</type><declname>lengths</declname></param><briefdescription/><detaileddescription><para>%s</para></detaileddescription>
-<location file="a.hpp" line="7"/></memberdef><memberdef kind="enum" prot="public"><name>E</name>
-<enumvalue><name>one</name><briefdescription>%s</briefdescription></enumvalue><detaileddescription>An enum.</detaileddescription>
-<location file="a.hpp" line="9"/></memberdef></compounddef></doxygen>'''
 
 
 def self_test():
@@ -403,21 +349,7 @@ def self_test():
         expect("a page", convert_page(PAGE, os.path.join(folder, "page.md")), (CONVERTED_PAGE, []))
         os.remove(os.path.join(folder, "code/x.svg"))
         expect("a link to nothing", [n for n, _ in convert_page(PAGE, os.path.join(folder, "page.md"))[1]], [12])
-    unnamed = "the comment of f does not name its parameter lengths"
-    for struct, protection, kind, text, value, wanted in [
-        ("A struct.", "public", "const std::int32_t *", "lengths [B].", "A value.", []),
-        ("A struct.", "public", "const std::int32_t *", "length of each", "A value.", [("a.hpp", 7, unnamed)]),
-        ("A struct.", "private", "const std::int32_t *", "", "A value.", []),
-        ("A struct.", "public", "const LstmForward &", "Runs.", "A value.", []),
-        ("A struct.", "public", "const LstmForward &", "", "A value.", [("a.hpp", 7, "f has no comment")]),
-        ("A struct.", "public", "const LstmForward &", "Runs.", "", [("a.hpp", 9, "one of E has no comment")]),
-        ("", "public", "const LstmForward &", "Runs.", "A value.", [("a.hpp", 3, "S has no comment")]),
-    ]:
-        with tempfile.TemporaryDirectory() as folder:
-            with open(os.path.join(folder, "structS.xml"), "w", encoding="utf-8") as file:
-                file.write(XML % (struct, protection, kind.replace("&", "&amp;"), text, value))
-            expect(f"what has no words in {struct, protection, kind, text, value}", missing_words(folder), wanted)
-    print("reference_filter.py converts what it must, and finds what is lost.")
+    print("reference_filter.py converts what it must, and finds what would get lost.")
 
 
 def for_doxygen(path):
@@ -431,10 +363,6 @@ def main(arguments):
         self_test()
     elif len(arguments) > 1 and arguments[0] == "--check":
         found = [f"{path}:{line}: error: {what}" for path in arguments[1:] for line, what in for_doxygen(path)[1]]
-        if found:
-            sys.exit("\n".join(found))
-    elif len(arguments) == 2 and arguments[0] == "--complete":
-        found = [f"{file}:{line}: error: {what}" for file, line, what in missing_words(arguments[1])]
         if found:
             sys.exit("\n".join(found))
     elif len(arguments) == 1 and not arguments[0].startswith("--"):

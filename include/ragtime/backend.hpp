@@ -104,7 +104,9 @@ class OwnedMemory {
   ~OwnedMemory() {
     if (memory_ != nullptr) ((*backend_).*give_back)(memory_, bytes_);
   }
+  // Takes over the memory of the other one, which is then empty.
   OwnedMemory(OwnedMemory&& other) noexcept { swap(other); }
+  // Gives back what it has and takes over the memory of the other one, which is then empty.
   OwnedMemory& operator=(OwnedMemory&& other) noexcept {
     OwnedMemory(std::move(other)).swap(*this);
     return *this;
