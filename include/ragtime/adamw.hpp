@@ -92,14 +92,16 @@ class AdamW {
   void step(void* parameters, const void* gradients, Stream stream = {},
             const std::uint64_t* status = nullptr);
 
-  // bf16 and f16 only, else Error(invalid_argument). From the parameters (device [n]) as they are, ...
+  // The master becomes the parameters (device [n]) as they are. Throws Error(invalid_argument) unless they
+  // are bf16 or f16.
   void load_master(const void* parameters, Stream stream = {});
-  // ... or from f32 values (device [n]), which the parameters become, rounded: initial values, or those of a
-  // checkpoint, which may have been copied to master() itself.
+  // The master becomes values (device [n]), and the parameters become these, rounded: initial values, or
+  // those of a checkpoint, which may have been copied to master() itself. Errors as the other one.
   void load_master(const float* values, void* parameters, Stream stream = {});
 
-  // What a checkpoint keeps: state and moments, and the parameters, which for bf16 and f16 means the master.
-  AdamWState* state() const { return state_.as<AdamWState>(); }  // device
+  // Device [1]. What a checkpoint keeps: this and the moments, and the parameters, which for bf16 and f16
+  // means the master.
+  AdamWState* state() const { return state_.as<AdamWState>(); }
   void* first_moment() const { return first_moment_.data(); }    // device [n] dtype, f32 for bf16 and f16
   void* second_moment() const { return second_moment_.data(); }  // device [n] likewise
   float* master() const { return master_.as<float>(); }          // device [n]; null unless bf16 or f16

@@ -37,7 +37,8 @@ struct LstmMeasurement {
 // $RAGTIME_CACHE_DIR, else $XDG_CACHE_HOME/ragtime, else ~/.cache/ragtime. Nothing else ever writes there;
 // without such a file there are the estimates. Takes seconds, in which nothing else should use the device.
 // progress, which may be empty, is told what comes next. Returns the file's path. Throws Error(unsupported)
-// on the CPU backend, and Error(io_error), before it measures, where the file cannot be written.
+// on the CPU backend, Error(invalid_argument) on a measurement of no cells, and Error(io_error), before it
+// measures, where the file cannot be written.
 std::filesystem::path measure_lstm(const std::shared_ptr<Backend>& backend,
                                    const LstmMeasurement& measurement = {},
                                    const std::function<void(const std::string&)>& progress = {});
