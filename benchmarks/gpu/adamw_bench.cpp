@@ -1,8 +1,8 @@
 // One AdamW step with clipping over the parameters of a model. Bytes: gradients twice (their norm comes
 // first), parameters and both moments there and back, and with 16 bits the f32 parameters too.
 
-#include "benchmarks/gpu/harness.hpp"
 #include "benchmarks/gpu/latest.hpp"
+#include "benchmarks/gpu/operations.hpp"
 #include "benchmarks/gpu/tensor.hpp"
 #include "benchmarks/workloads.hpp"
 #include "ragtime/adamw.hpp"
@@ -112,14 +112,18 @@ class StepWork final : public Work {
   Step step_;
 };
 
-std::vector<Case> cases(const std::shared_ptr<Backend>& backend) {
+}  // namespace
+
+std::vector<Case> adamw_cases(const std::shared_ptr<Backend>& backend, const Request& request) {
   const bool cuda = backend->device() == DeviceType::cuda;
   std::vector<Case> all;
-  for (const std::string size : {"tiny", "small", "medium", "large"})
+  std::vector<std::string> sizes = {"tiny", "small", "medium", "large"};
+  if (request.problem) sizes = {"p" + std::to_string(request.problem->parameters)};
+  for (const std::string& size : sizes)
     for (const Precision& precision : precisions()) {
       if (precision.tf32 || (!cuda && precision.name != "f32")) continue;
-      std::int64_t count = 1'003;
-      if (size != "tiny") {
+      std::int64_t count = request.problem ? request.problem->parameters : 1'003;
+      if (!request.problem && size != "tiny") {
         ModelConfig config = preset(size);
         config.vocab_size = workload(size == "large" ? "large" : "mimic").vocab_size;
         count = parameter_count(config);
@@ -142,9 +146,4 @@ std::vector<Case> cases(const std::shared_ptr<Backend>& backend) {
   return all;
 }
 
-}  // namespace
 }  // namespace ragtime::benchmarks
-
-int main(int argc, char** argv) {
-  return ragtime::benchmarks::run_benchmarks(argc, argv, "adamw", ragtime::benchmarks::cases);
-}

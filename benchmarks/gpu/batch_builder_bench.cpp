@@ -1,7 +1,7 @@
 // Ragged batches from lengths or a mask that are in device memory. Bytes: lengths, or the mask that is as
 // wide as the longest sequence, and the arrays that come out.
 
-#include "benchmarks/gpu/harness.hpp"
+#include "benchmarks/gpu/operations.hpp"
 #include "benchmarks/gpu/tensor.hpp"
 #include "benchmarks/workloads.hpp"
 #include "ragtime/batch_builder.hpp"
@@ -68,17 +68,17 @@ class BuilderWork final : public Work {
   BatchBuild args_;
 };
 
-std::vector<Case> cases(const std::shared_ptr<Backend>& backend) {
-  std::vector<std::string> names = workload_names();
-  if (backend->device() != DeviceType::cuda) names.insert(names.begin(), "tiny");
+}  // namespace
+
+std::vector<Case> batch_builder_cases(const std::shared_ptr<Backend>& backend, const Request& request) {
   std::vector<Case> all;
-  for (const std::string& name : names) {
-    const Workload drawn = workload(name);
+  for (const Problem& problem : problems_of(request, *backend)) {
+    const Workload& drawn = problem.workload;
     const auto sequences = static_cast<double>(drawn.lengths.size()),
                steps = static_cast<double>(drawn.longest());
     for (const bool from_mask : {false, true}) {
       Case one;
-      one.workload = name;
+      one.workload = drawn.name;
       one.size = "b" + std::to_string(drawn.lengths.size());
       one.type = from_mask ? "u8" : "i32";
       one.algorithm = from_mask ? "from_mask" : "from_lengths";
@@ -86,9 +86,9 @@ std::vector<Case> cases(const std::shared_ptr<Backend>& backend) {
       one.shape = {{"B", drawn.lengths.size()}, {"N", drawn.rows()}, {"T", drawn.longest()}};
       one.costs.rows = static_cast<double>(drawn.rows());
       one.costs.bytes = (from_mask ? sequences * steps : 4 * sequences) + 4 * (4 + 3 * sequences + 1 + steps);
-      one.quick = name == "large" || name == "skew";
+      one.quick = drawn.name == "large" || drawn.name == "skew";
       one.make = [=]() -> std::unique_ptr<Work> {
-        return std::make_unique<BuilderWork>(backend, workload(name), from_mask);
+        return std::make_unique<BuilderWork>(backend, drawn, from_mask);
       };
       all.push_back(one);
     }
@@ -96,9 +96,4 @@ std::vector<Case> cases(const std::shared_ptr<Backend>& backend) {
   return all;
 }
 
-}  // namespace
 }  // namespace ragtime::benchmarks
-
-int main(int argc, char** argv) {
-  return ragtime::benchmarks::run_benchmarks(argc, argv, "batch_builder", ragtime::benchmarks::cases);
-}

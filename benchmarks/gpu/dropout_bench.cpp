@@ -1,8 +1,8 @@
 // Dropout of ragged rows, not in place; backward is the same call. Bytes: each row read and written, and what
 // tells an element's patient and visit.
 
-#include "benchmarks/gpu/harness.hpp"
 #include "benchmarks/gpu/latest.hpp"
+#include "benchmarks/gpu/operations.hpp"
 #include "benchmarks/gpu/tensor.hpp"
 #include "benchmarks/workloads.hpp"
 #include "ragtime/dropout.hpp"
@@ -80,18 +80,18 @@ class DropoutWork final : public Work {
   Dropout dropout_;
 };
 
-std::vector<Case> cases(const std::shared_ptr<Backend>& backend) {
+}  // namespace
+
+std::vector<Case> dropout_cases(const std::shared_ptr<Backend>& backend, const Request& request) {
   const bool cuda = backend->device() == DeviceType::cuda;
-  std::vector<std::string> names = workload_names();
-  if (!cuda) names.insert(names.begin(), "tiny");
   std::vector<Case> all;
-  for (const std::string& name : names) {
-    const Workload drawn = workload(name);
-    for (const std::int64_t width : {128, 1'024})
+  for (const Problem& problem : problems_of(request, *backend)) {
+    const Workload& drawn = problem.workload;
+    for (const std::int64_t width : problem.widths)
       for (const Precision& precision : precisions()) {
         if (precision.tf32 || (!cuda && precision.name != "f32")) continue;
         Case one;
-        one.workload = name;
+        one.workload = drawn.name;
         one.size = "w" + std::to_string(width);
         one.type = precision.name;
         one.algorithm = "philox";
@@ -102,11 +102,11 @@ std::vector<Case> cases(const std::shared_ptr<Backend>& backend) {
         one.costs.bytes =
             2 * one.costs.rows * static_cast<double>(width) * static_cast<double>(size_of(precision.dtype)) +
             4 * (static_cast<double>(drawn.lengths.size()) + 1);
-        one.quick = precision.name == "bf16" && name == "large";
+        one.quick = precision.name == "bf16" && drawn.name == "large";
         one.make = [=]() -> std::unique_ptr<Work> {
           return std::make_unique<DropoutWork>(
-              backend, latest<Setup>(name + std::to_string(width) + precision.name,
-                                     [&] { return Setup(workload(name), width, precision); }));
+              backend, latest<Setup>(key_of(drawn) + std::to_string(width) + precision.name,
+                                     [&] { return Setup(drawn, width, precision); }));
         };
         all.push_back(one);
       }
@@ -114,9 +114,4 @@ std::vector<Case> cases(const std::shared_ptr<Backend>& backend) {
   return all;
 }
 
-}  // namespace
 }  // namespace ragtime::benchmarks
-
-int main(int argc, char** argv) {
-  return ragtime::benchmarks::run_benchmarks(argc, argv, "dropout", ragtime::benchmarks::cases);
-}

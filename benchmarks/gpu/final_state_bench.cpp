@@ -2,7 +2,7 @@
 // forward: the states read and written, and where they stand; of backward: their gradients read, and every
 // row written.
 
-#include "benchmarks/gpu/harness.hpp"
+#include "benchmarks/gpu/operations.hpp"
 #include "benchmarks/gpu/tensor.hpp"
 #include "benchmarks/workloads.hpp"
 #include "ragtime/final_state.hpp"
@@ -64,21 +64,21 @@ class FinalStateWork final : public Work {
   FinalStatePlan plan_;
 };
 
-std::vector<Case> cases(const std::shared_ptr<Backend>& backend) {
+}  // namespace
+
+std::vector<Case> final_state_cases(const std::shared_ptr<Backend>& backend, const Request& request) {
   const bool cuda = backend->device() == DeviceType::cuda;
-  std::vector<std::string> names = workload_names();
-  if (!cuda) names.insert(names.begin(), "tiny");
   std::vector<Case> all;
-  for (const std::string& name : names) {
-    const Workload drawn = workload(name);
+  for (const Problem& problem : problems_of(request, *backend)) {
+    const Workload& drawn = problem.workload;
     const auto sequences = static_cast<double>(drawn.lengths.size());
-    for (const std::int64_t width : {128, 1'024})
+    for (const std::int64_t width : problem.widths)
       for (const bool bidirectional : {false, true})
         for (const Precision& precision : precisions()) {
           if (precision.tf32 || (!cuda && precision.name != "f32")) continue;
           for (const bool backward : {false, true}) {
             Case one;
-            one.workload = name;
+            one.workload = drawn.name;
             one.size = "w" + std::to_string(width);
             one.type = precision.name;
             one.algorithm = bidirectional ? "both_ends" : "last_rows";
@@ -93,10 +93,9 @@ std::vector<Case> cases(const std::shared_ptr<Backend>& backend) {
                                   static_cast<double>(bidirectional ? 2 * width : width) *
                                   static_cast<double>(size_of(precision.dtype)) +
                               4 * (sequences + 1);
-            one.quick = precision.name == "bf16" && name == "large";
+            one.quick = precision.name == "bf16" && drawn.name == "large";
             one.make = [=, dtype = precision.dtype]() -> std::unique_ptr<Work> {
-              return std::make_unique<FinalStateWork>(backend, workload(name), width, bidirectional, backward,
-                                                      dtype);
+              return std::make_unique<FinalStateWork>(backend, drawn, width, bidirectional, backward, dtype);
             };
             all.push_back(one);
           }
@@ -105,9 +104,4 @@ std::vector<Case> cases(const std::shared_ptr<Backend>& backend) {
   return all;
 }
 
-}  // namespace
 }  // namespace ragtime::benchmarks
-
-int main(int argc, char** argv) {
-  return ragtime::benchmarks::run_benchmarks(argc, argv, "final_state", ragtime::benchmarks::cases);
-}

@@ -7,103 +7,13 @@
 #include <fstream>
 #include <iostream>
 #include <map>
-#include <optional>
-
-#include "benchmarks/gpu/device.hpp"
-#include "ragtime/error.hpp"
 
 namespace ragtime::benchmarks {
 namespace {
 
-constexpr double batch_seconds = 2e-3;  // launches between two events: at least so long together
-constexpr std::size_t most_sets = 16;
-
 struct Options {
   std::string device = "cuda", probe, out, commit, driver, command;
   bool quick = false, sweep = false;
-};
-
-// One measured, or not.
-struct Record {
-  std::vector<double> milliseconds;  // a repetition
-  std::string reason;                // why there is no number
-  bool unsupported = false;
-  std::size_t sets = 0;
-  nlohmann::ordered_json about;  // what the work tells of itself
-};
-
-struct Measurement {
-  Case what;
-  bool graph;
-  std::string name;
-  Record record;
-};
-
-class OwnStream {
- public:
-  explicit OwnStream(std::shared_ptr<Backend> backend)
-      : backend_(std::move(backend)), stream_(backend_->make_stream()) {}
-  ~OwnStream() { backend_->free_stream(stream_); }
-  OwnStream(const OwnStream&) = delete;
-  OwnStream& operator=(const OwnStream&) = delete;
-  operator Stream() const { return stream_; }
-
- private:
-  std::shared_ptr<Backend> backend_;
-  Stream stream_;
-};
-
-// The sets of the case under way.
-class Prepared {
- public:
-  Prepared(Measurement& measurement, const std::shared_ptr<Backend>& backend, std::size_t second_level)
-      : backend_(backend), stream_(backend), timer_(backend->device()) {
-    works_.push_back(measurement.what.make());
-    measurement.record.about = works_[0]->about();
-    const std::size_t bytes = std::max<std::size_t>(works_[0]->bytes(), 1);
-    const std::size_t sets = std::min(most_sets, 2 * second_level / bytes + 1);
-    while (works_.size() < sets) works_.push_back(measurement.what.make());
-    if (measurement.graph)
-      for (const auto& work : works_) {
-        // The first run of something loads and chooses what a capture cannot.
-        work->run(stream_);
-        backend_->synchronize(stream_);
-        graphs_.emplace_back(stream_, [&] { work->run(stream_); });
-      }
-    for (std::size_t i = 0; i < works_.size(); ++i) {
-      works_[i]->clear();
-      launch();
-      backend_->synchronize(stream_);
-      works_[i]->verify();
-    }
-    measurement.record.sets = works_.size();
-    while (time(batch_) < batch_seconds && batch_ < (1 << 20)) batch_ *= 2;
-  }
-  std::int64_t batch() const { return batch_; }
-
-  double time(std::int64_t count) {
-    timer_.start(stream_);
-    for (std::int64_t i = 0; i < count; ++i) launch();
-    timer_.stop(stream_);
-    return timer_.seconds();
-  }
-
- private:
-  void launch() {
-    const std::size_t turn = turn_++ % works_.size();
-    if (graphs_.empty())
-      works_[turn]->run(stream_);
-    else
-      graphs_[turn].launch(stream_);
-  }
-
-  std::shared_ptr<Backend> backend_;
-  OwnStream stream_;
-  Timer timer_;
-  std::vector<std::unique_ptr<Work>> works_;
-  std::vector<Graph> graphs_;
-  std::size_t turn_ = 0;
-  std::int64_t batch_ = 1;
 };
 
 // The table for a person, and the repetitions for the records.
@@ -125,58 +35,6 @@ class Reporter : public benchmark::ConsoleReporter {
  private:
   std::map<std::string, Measurement*>& measurements_;
 };
-
-double median(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  const std::size_t half = values.size() / 2;
-  return values.size() % 2 == 1 ? values[half] : (values[half - 1] + values[half]) / 2;
-}
-
-nlohmann::ordered_json row_of(const Measurement& measurement, const std::string& operation,
-                              const Ceilings& ceilings, const DeviceFacts& facts, const Options& options) {
-  const Case& what = measurement.what;
-  const Record& record = measurement.record;
-  nlohmann::ordered_json row;
-  row["operation"] = operation;
-  row["workload"] = what.workload;
-  row["size"] = what.size;
-  row["shape"] = what.shape;
-  row["dtype"] = what.type;
-  row["algorithm"] = what.algorithm;
-  row["pass"] = what.pass;
-  row["launch"] = measurement.graph ? "graph" : "stream";
-  if (!record.about.is_null()) row.update(record.about);
-  if (!record.reason.empty() || record.milliseconds.empty()) {
-    row["supported"] = !record.unsupported;
-    row["reason"] = record.reason;
-  } else {
-    const double ms = median(record.milliseconds), seconds = ms * 1e-3;
-    const auto [least, most] = std::minmax_element(record.milliseconds.begin(), record.milliseconds.end());
-    row["supported"] = true;
-    row["verified"] = true;
-    row["ms"] = ms;
-    row["ms_min"] = *least;
-    row["ms_max"] = *most;
-    row["repetitions"] = record.milliseconds.size();
-    row["sets"] = record.sets;
-    if (what.costs.longest > 0) row["us_per_step"] = seconds * 1e6 / what.costs.longest;
-    if (what.costs.rows > 0) row["ns_per_row"] = seconds * 1e9 / what.costs.rows;
-    if (what.costs.bytes > 0) row["gb_per_s"] = what.costs.bytes / seconds * 1e-9;
-    if (what.costs.flops > 0) row["tflop_per_s"] = what.costs.flops / seconds * 1e-12;
-    if (what.costs.bytes > 0 && ceilings.bytes_per_second)
-      row["share_of_bandwidth"] = what.costs.bytes / seconds / *ceilings.bytes_per_second;
-    if (const auto floor = floor_of(what.costs, ceilings, what.products)) {
-      row["floor_ms"] = floor->seconds * 1e3;
-      row["floor_from"] = floor->from;
-      row["share_of_floor"] = floor->seconds / seconds;
-    }
-  }
-  row["device"] = facts.name;
-  if (!facts.driver.empty()) row["driver"] = facts.driver;
-  if (!options.commit.empty()) row["commit"] = options.commit;
-  row["command"] = options.command;
-  return row;
-}
 
 std::string commit_of_source() {
   if (const char* given = std::getenv("RAGTIME_COMMIT")) return given;
@@ -221,11 +79,10 @@ Options take_options(int argc, char** argv, std::vector<std::string>& rest) {
   return options;
 }
 
-// sweeps: whether the program has something to sweep.
-int run(int argc, char** argv, const std::string& operation, const CasesWithSweep& cases, bool sweeps) {
+int run(int argc, char** argv, const Operation& operation) {
   std::vector<std::string> rest;
   const Options options = take_options(argc, argv, rest);
-  if (options.sweep && !sweeps) throw std::invalid_argument("--sweep: there is nothing to sweep");
+  if (options.sweep && !operation.sweeps) throw std::invalid_argument("--sweep: there is nothing to sweep");
   std::vector<char*> arguments;
   for (std::string& argument : rest) arguments.push_back(argument.data());
   int count = static_cast<int>(arguments.size());
@@ -234,22 +91,16 @@ int run(int argc, char** argv, const std::string& operation, const CasesWithSwee
 
   const Ceilings ceilings = options.probe.empty() ? Ceilings{} : Ceilings::read(options.probe);
   const auto backend = make_backend(options.device);
-  DeviceFacts facts = facts_of(*backend);
-  if (!options.driver.empty()) facts.driver = options.driver;
+  Origin origin{facts_of(*backend), options.commit, options.command};
+  if (!options.driver.empty()) origin.facts.driver = options.driver;
 
-  std::vector<std::unique_ptr<Measurement>> measurements;
+  Request request;
+  request.sweep = options.sweep;
+  std::vector<Case> cases = operation.cases(backend, request);
+  if (options.quick) std::erase_if(cases, [](const Case& what) { return !what.quick; });
+  std::vector<Measurement> measurements = measurements_of(operation.name, cases, *backend);
   std::map<std::string, Measurement*> by_name;
-  for (const Case& what : cases(backend, options.sweep))
-    for (const bool graph : {false, true}) {
-      if (options.quick && !what.quick) continue;
-      if (graph && !is_gpu(*backend)) continue;
-      std::string name = operation;
-      for (const std::string& part : {what.workload, what.size, what.type, what.algorithm, what.pass,
-                                      std::string(graph ? "graph" : "stream")})
-        name += "/" + part;
-      measurements.push_back(std::make_unique<Measurement>(Measurement{what, graph, name, {}}));
-      by_name[name] = measurements.back().get();
-    }
+  for (Measurement& measurement : measurements) by_name[measurement.name()] = &measurement;
 
   std::ofstream file;
   if (!options.out.empty()) file.open(options.out);
@@ -261,35 +112,27 @@ int run(int argc, char** argv, const std::string& operation, const CasesWithSwee
   const auto finish = [&] {
     prepared.reset();  // one case's memory at a time
     if (owner == nullptr) return;
-    const Record& record = owner->record;
-    out << row_of(*owner, operation, ceilings, facts, options).dump() << std::endl;
-    failed = failed || !(record.reason.empty() || record.unsupported || owner->what.peer);
+    out << row_of(*owner, ceilings, origin).dump() << std::endl;
+    failed = failed || (owner->record.failed() && !owner->what.peer);
   };
-  for (const auto& pointer : measurements)
+  for (Measurement& each : measurements)
     benchmark::RegisterBenchmark(
-        pointer->name.c_str(),
+        each.name().c_str(),
         [&](benchmark::State& state, Measurement* measurement) {
-          Record& record = measurement->record;
-          try {
+          note_failure(*measurement, [&] {
             if (owner != measurement) {
               finish();
               owner = measurement;
-              if (record.reason.empty())
-                prepared = std::make_unique<Prepared>(*measurement, backend, facts.second_level);
+              if (measurement->record.reason.empty())
+                prepared = std::make_unique<Prepared>(*measurement, backend, origin.facts.second_level);
             }
             if (prepared)
               while (state.KeepRunningBatch(prepared->batch()))
                 state.SetIterationTime(prepared->time(prepared->batch()));
-          } catch (const Error& error) {
-            record.reason = error.what();
-            // cuDNN has several ways to refuse.
-            record.unsupported = error.code() == ErrorCode::unsupported || measurement->what.peer;
-          } catch (const std::exception& error) {
-            record.reason = error.what();
-          }
-          if (!record.reason.empty()) state.SkipWithError(record.reason.c_str());
+          });
+          if (!measurement->record.reason.empty()) state.SkipWithError(measurement->record.reason.c_str());
         },
-        pointer.get())
+        &each)
         ->UseManualTime()
         ->Unit(benchmark::kMillisecond);
 
@@ -300,24 +143,15 @@ int run(int argc, char** argv, const std::string& operation, const CasesWithSwee
   return failed ? 1 : 0;
 }
 
-int run_or_tell(int argc, char** argv, const std::string& operation, const CasesWithSweep& cases,
-                bool sweeps) {
-  try {
-    return run(argc, argv, operation, cases, sweeps);
-  } catch (const std::exception& error) {
-    std::cerr << operation << ": error: " << error.what() << '\n';
-    return 2;
-  }
-}
-
 }  // namespace
 
-int run_benchmarks(int argc, char** argv, const std::string& operation, const Cases& cases) {
-  const auto all = [&](const std::shared_ptr<Backend>& backend, bool) { return cases(backend); };
-  return run_or_tell(argc, argv, operation, all, false);
-}
-int run_benchmarks(int argc, char** argv, const std::string& operation, const CasesWithSweep& cases) {
-  return run_or_tell(argc, argv, operation, cases, true);
+int run_benchmarks(int argc, char** argv, const Operation& operation) {
+  try {
+    return run(argc, argv, operation);
+  } catch (const std::exception& error) {
+    std::cerr << operation.name << ": error: " << error.what() << '\n';
+    return 2;
+  }
 }
 
 }  // namespace ragtime::benchmarks

@@ -1,6 +1,6 @@
 // Rows from layout to layout. Bytes: each row read and written, and a padded target's padding written.
 
-#include "benchmarks/gpu/harness.hpp"
+#include "benchmarks/gpu/operations.hpp"
 #include "benchmarks/gpu/tensor.hpp"
 #include "benchmarks/workloads.hpp"
 #include "ragtime/layout.hpp"
@@ -60,20 +60,20 @@ class LayoutWork final : public Work {
   std::unique_ptr<LayoutPlan> plan_;
 };
 
-std::vector<Case> cases(const std::shared_ptr<Backend>& backend) {
+}  // namespace
+
+std::vector<Case> layout_cases(const std::shared_ptr<Backend>& backend, const Request& request) {
   const bool cuda = backend->device() == DeviceType::cuda;
-  std::vector<std::string> names = workload_names();
-  if (!cuda) names.insert(names.begin(), "tiny");
   std::vector<Case> all;
-  for (const std::string& name : names) {
-    const Workload drawn = workload(name);
-    for (const std::int64_t width : {128, 1'024})
+  for (const Problem& problem : problems_of(request, *backend)) {
+    const Workload& drawn = problem.workload;
+    for (const std::int64_t width : problem.widths)
       for (const Layout to : {Layout::packed, Layout::padded})
         for (const Precision& precision : precisions()) {
           if (precision.name == "tf32" || precision.name == "f16" || (!cuda && precision.name != "f32"))
             continue;
           Case one;
-          one.workload = name;
+          one.workload = drawn.name;
           one.size = "w" + std::to_string(width);
           one.type = precision.name;
           one.algorithm = std::string("ragged_to_") + name_of(to);
@@ -81,14 +81,14 @@ std::vector<Case> cases(const std::shared_ptr<Backend>& backend) {
           one.shape = {
               {"B", drawn.lengths.size()}, {"N", drawn.rows()}, {"T", drawn.longest()}, {"width", width}};
           one.costs.rows = static_cast<double>(drawn.rows());
-          one.quick = precision.name == "bf16" && name == "large";
+          one.quick = precision.name == "bf16" && drawn.name == "large";
           const double written = to == Layout::packed ? one.costs.rows
                                                       : static_cast<double>(drawn.lengths.size()) *
                                                             static_cast<double>(drawn.longest());
           one.costs.bytes = (one.costs.rows + written) * static_cast<double>(width) *
                             static_cast<double>(size_of(precision.dtype));
           one.make = [=, dtype = precision.dtype]() -> std::unique_ptr<Work> {
-            return std::make_unique<LayoutWork>(backend, workload(name), width, to, dtype);
+            return std::make_unique<LayoutWork>(backend, drawn, width, to, dtype);
           };
           all.push_back(one);
         }
@@ -96,9 +96,4 @@ std::vector<Case> cases(const std::shared_ptr<Backend>& backend) {
   return all;
 }
 
-}  // namespace
 }  // namespace ragtime::benchmarks
-
-int main(int argc, char** argv) {
-  return ragtime::benchmarks::run_benchmarks(argc, argv, "layout", ragtime::benchmarks::cases);
-}

@@ -1,8 +1,8 @@
 // The linear layer over the visits of a workload, from the LSTM's width to 1,000 outputs. Bytes: x, weights
 // and y once, and for backward their gradients beside them; products: 2 in out a row, twice that backward.
 
-#include "benchmarks/gpu/harness.hpp"
 #include "benchmarks/gpu/latest.hpp"
+#include "benchmarks/gpu/operations.hpp"
 #include "benchmarks/gpu/tensor.hpp"
 #include "benchmarks/workloads.hpp"
 #include "ragtime/linear.hpp"
@@ -120,20 +120,21 @@ class LinearWork final : public Work {
   Linear linear_;
 };
 
-std::vector<Case> cases(const std::shared_ptr<Backend>& backend) {
+}  // namespace
+
+std::vector<Case> linear_cases(const std::shared_ptr<Backend>& backend, const Request& request) {
   const bool cuda = backend->device() == DeviceType::cuda;
-  std::vector<std::string> names = {"synthea", "claims", "large"};
-  if (!cuda) names.insert(names.begin(), "tiny");
   std::vector<Case> all;
-  for (const std::string& name : names) {
-    const Workload drawn = workload(name);
-    const std::int64_t outputs = name == "tiny" ? 5 : 1'000;
-    for (const ModelSize& size : sizes_of(drawn))
+  for (const Problem& problem : problems_of(request, *backend, {"synthea", "claims", "large"})) {
+    const Workload& drawn = problem.workload;
+    const std::int64_t of_its_own = drawn.name == "tiny" ? 5 : 1'000;
+    const std::int64_t outputs = problem.outputs > 0 ? problem.outputs : of_its_own;
+    for (const ModelSize& size : problem.sizes)
       for (const Precision& precision : precisions()) {
         if (!cuda && precision.name != "f32") continue;
         for (const bool backward : {false, true}) {
           Case one;
-          one.workload = name;
+          one.workload = drawn.name;
           one.size = size.name;
           one.type = precision.name;
           one.algorithm = "linear";
@@ -151,7 +152,7 @@ std::vector<Case> cases(const std::shared_ptr<Backend>& backend) {
           one.make = [=, rows_wanted = drawn.rows(), hidden = size.hidden]() -> std::unique_ptr<Work> {
             return std::make_unique<LinearWork>(
                 backend,
-                latest<Setup>(name + size.name + precision.name,
+                latest<Setup>(key_of(drawn) + key_of(size) + std::to_string(outputs) + precision.name,
                               [&] { return Setup(rows_wanted, hidden, outputs, precision); }),
                 backward);
           };
@@ -162,9 +163,4 @@ std::vector<Case> cases(const std::shared_ptr<Backend>& backend) {
   return all;
 }
 
-}  // namespace
 }  // namespace ragtime::benchmarks
-
-int main(int argc, char** argv) {
-  return ragtime::benchmarks::run_benchmarks(argc, argv, "linear", ragtime::benchmarks::cases);
-}

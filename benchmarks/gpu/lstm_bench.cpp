@@ -10,10 +10,11 @@
 
 #include "benchmarks/gpu/device.hpp"
 #include "benchmarks/gpu/lstm_setup.hpp"
+#include "benchmarks/gpu/operations.hpp"
 #include "ragtime/error.hpp"
 
 #ifdef RAGTIME_BENCHMARKS_CUDA
-#include "benchmarks/gpu/cudnn_peer.hpp"
+#include "benchmarks/gpu/lstm_cudnn.hpp"
 #endif
 
 namespace ragtime::benchmarks {
@@ -21,13 +22,6 @@ namespace {
 
 using DeviceWeights = LstmStack<Tensor, LstmWeights>;
 using DeviceGradients = LstmStack<Tensor, LstmGradients>;
-
-DeviceWeights upload_weights(const std::shared_ptr<Backend>& backend, const LstmSetup& setup) {
-  DeviceWeights weights;
-  for (const auto& array : setup.weights().arrays)
-    weights.arrays.emplace_back(backend, array, setup.precision().dtype);
-  return weights;
-}
 
 struct OwnChoice {
   LstmAlgorithm algorithm = LstmAlgorithm::automatic;
@@ -74,7 +68,7 @@ class RagtimeLstm final : public Work {
         backward_(backward),
         batch_(backend),
         plan_(backend, own.applied_to(setup_->desc(backward))),
-        weights_(upload_weights(backend, *setup_)),
+        weights_(upload_weights(backend, setup_->weights(), setup_->precision().dtype)),
         weight_pointers_(weights_.pointers()),
         x_(backend, setup_->x(), setup_->precision().dtype),
         y_(backend, static_cast<std::int64_t>(setup_->d_y().size()), setup_->precision().dtype),
@@ -167,128 +161,22 @@ std::vector<LstmCut> cuts_of(const std::shared_ptr<Backend>& backend, LstmDesc d
 }
 
 std::vector<OwnChoice> own_choices(const std::shared_ptr<Backend>& backend, const LstmDesc& desc,
-                                   bool sweep) {
-  if (backend->device() != DeviceType::cuda) return {{}};
-  std::vector<OwnChoice> choices = {
-      {LstmAlgorithm::stepwise}, {LstmAlgorithm::persistent}, {LstmAlgorithm::persistent, {}, true}};
-  if (sweep)
-    for (const LstmCut& cut : cuts_of(backend, desc)) choices.push_back({LstmAlgorithm::persistent, cut});
+                                   const Request& request) {
+  std::vector<OwnChoice> choices;
+  if (backend->device() != DeviceType::cuda) {
+    if (!request.cut) choices.push_back({});
+    return choices;
+  }
+  if (!request.cut)
+    choices = {{LstmAlgorithm::stepwise}, {LstmAlgorithm::persistent}, {LstmAlgorithm::persistent, {}, true}};
+  const auto matches = [](int wanted, int is) { return wanted == 0 || wanted == is; };
+  if (request.sweep || request.cut)
+    for (const LstmCut& cut : cuts_of(backend, desc))
+      if (!request.cut ||
+          (matches(request.cut->cluster, cut.cluster) && matches(request.cut->slots, cut.slots)))
+        choices.push_back({LstmAlgorithm::persistent, cut});
   return choices;
 }
-
-#ifdef RAGTIME_BENCHMARKS_CUDA
-
-// Where each ragged row stands in cuDNN's arrays.
-struct Places {
-  std::vector<std::int64_t> of_row;  // [N]
-  std::int64_t rows = 0;             // of the array
-};
-
-Places packed_places(const RaggedLayout& layout) {
-  Places places{std::vector<std::int64_t>(static_cast<std::size_t>(layout.rows())), layout.rows()};
-  std::int64_t row = 0;
-  for (std::int32_t t = 0; t < layout.steps(); ++t)
-    for (std::int32_t i = 0; i < layout.batch_sizes[static_cast<std::size_t>(t)]; ++i) {
-      const auto b = static_cast<std::size_t>(layout.order[static_cast<std::size_t>(i)]);
-      places.of_row[static_cast<std::size_t>(layout.visit_offsets[b] + t)] = row++;
-    }
-  return places;
-}
-
-Places padded_places(const RaggedLayout& layout) {
-  const std::int64_t sequences = layout.sequences();
-  Places places{std::vector<std::int64_t>(static_cast<std::size_t>(layout.rows())),
-                sequences * layout.steps()};
-  for (std::int32_t b = 0; b < layout.sequences(); ++b)
-    for (std::int32_t t = 0; t < layout.length(b); ++t)
-      places.of_row[static_cast<std::size_t>(layout.visit_offsets[static_cast<std::size_t>(b)] + t)] =
-          t * sequences + b;
-  return places;
-}
-
-std::vector<float> placed(const std::vector<float>& ragged, const Places& places, std::int64_t width) {
-  std::vector<float> rows(static_cast<std::size_t>(places.rows * width));
-  for (std::size_t n = 0; n < places.of_row.size(); ++n)
-    std::copy_n(ragged.begin() + static_cast<std::int64_t>(n) * width, width,
-                rows.begin() + places.of_row[n] * width);
-  return rows;
-}
-std::vector<float> ragged(const std::vector<float>& rows, const Places& places, std::int64_t width) {
-  std::vector<float> result(places.of_row.size() * static_cast<std::size_t>(width));
-  for (std::size_t n = 0; n < places.of_row.size(); ++n)
-    std::copy_n(rows.begin() + places.of_row[n] * width, width,
-                result.begin() + static_cast<std::int64_t>(n) * width);
-  return result;
-}
-
-struct CudnnChoice {
-  std::string algorithm;
-  bool padded, full;
-  std::string name() const {
-    return "cudnn_" + algorithm + (!padded ? "_packed" : full ? "_padded_full" : "_padded");
-  }
-};
-
-class CudnnLstm final : public Work {
- public:
-  CudnnLstm(const std::shared_ptr<Backend>& backend, std::shared_ptr<const LstmSetup> setup,
-            const CudnnChoice& choice, bool backward)
-      : setup_(std::move(setup)),
-        backward_(backward),
-        places_(choice.padded ? padded_places(setup_->layout()) : packed_places(setup_->layout())),
-        peer_(backend, describe(*setup_, choice, backward), upload_weights(backend, *setup_).pointers()) {
-    const DType dtype = setup_->precision().dtype;
-    x_ = Tensor(backend, placed(setup_->x(), places_, setup_->size().input), dtype);
-    y_ = Tensor(backend, places_.rows * setup_->size().hidden, dtype);
-    if (!backward) return;
-    d_y_ = Tensor(backend, placed(setup_->d_y(), places_, setup_->size().hidden), dtype);
-    d_x_ = Tensor(backend, x_.count(), dtype);
-  }
-
-  void run(Stream stream) override {
-    peer_.forward(x_.data(), y_.data(), stream);
-    if (backward_) peer_.backward(x_.data(), y_.data(), d_y_.data(), d_x_.data(), stream);
-  }
-  void clear() override {
-    y_.clear();
-    if (backward_) d_x_.clear();
-  }
-  void verify() override {
-    setup_->verify(ragged(y_.host(), places_, setup_->size().hidden),
-                   backward_ ? ragged(d_x_.host(), places_, setup_->size().input) : std::vector<float>());
-  }
-  std::size_t bytes() const override {
-    return peer_.bytes() + x_.bytes() + y_.bytes() + (backward_ ? d_x_.bytes() + d_y_.bytes() : 0);
-  }
-
- private:
-  static CudnnPeerDesc describe(const LstmSetup& setup, const CudnnChoice& choice, bool backward) {
-    CudnnPeerDesc desc;
-    desc.algorithm = choice.algorithm;
-    desc.padded = choice.padded;
-    desc.dtype = setup.precision().dtype;
-    desc.tf32 = setup.precision().tf32;
-    desc.input_size = setup.size().input;
-    desc.hidden_size = setup.size().hidden;
-    desc.num_layers = setup.size().layers;
-    desc.training = backward;
-    const RaggedLayout& layout = setup.layout();
-    for (const std::int32_t b : layout.order)
-      desc.lengths.push_back(choice.full ? layout.steps() : layout.length(b));
-    if (choice.padded && !choice.full)
-      for (std::int32_t b = 0; b < layout.sequences(); ++b)
-        desc.lengths[static_cast<std::size_t>(b)] = layout.length(b);
-    return desc;
-  }
-
-  std::shared_ptr<const LstmSetup> setup_;
-  bool backward_;
-  Places places_;
-  CudnnPeer peer_;
-  Tensor x_, y_, d_y_, d_x_;
-};
-
-#endif
 
 // Which of the combinations the design's table of aims has, and the smallest for tests.
 bool has_aim(const std::string& workload, const std::string& size) {
@@ -296,19 +184,19 @@ bool has_aim(const std::string& workload, const std::string& size) {
   return size != "large";
 }
 
-std::vector<Case> cases(const std::shared_ptr<Backend>& backend, bool sweep) {
+}  // namespace
+
+std::vector<Case> lstm_cases(const std::shared_ptr<Backend>& backend, const Request& request) {
   const bool cuda = backend->device() == DeviceType::cuda;
-  std::vector<std::string> names = workload_names();
-  if (!is_gpu(*backend)) names.insert(names.begin(), "tiny");
   std::vector<Case> all;
-  for (const std::string& name : names) {
-    const Workload drawn = workload(name);
-    for (const ModelSize& size : sizes_of(drawn))
+  for (const Problem& problem : problems_of(request, *backend)) {
+    const Workload& drawn = problem.workload;
+    for (const ModelSize& size : problem.sizes)
       for (const Precision& precision : precisions()) {
         if (!cuda && precision.name != "f32") continue;
         for (const bool backward : {false, true}) {
           Case base;
-          base.workload = name;
+          base.workload = drawn.name;
           base.size = size.name;
           base.type = precision.name;
           base.pass = backward ? "forward_backward" : "forward";
@@ -316,29 +204,25 @@ std::vector<Case> cases(const std::shared_ptr<Backend>& backend, bool sweep) {
                         {"input", size.input},       {"hidden", size.hidden}, {"layers", size.layers}};
           base.costs = lstm_costs(drawn, size, precision, backward);
           base.products = precision.dtype != DType::f32;
-          base.quick = backward && precision.name == "bf16" && has_aim(name, size.name);
+          base.quick = backward && precision.name == "bf16" && has_aim(drawn.name, size.name);
           const auto add = [&](const std::string& algorithm, const auto& make) {
             Case one = base;
             one.algorithm = algorithm;
             one.peer = algorithm.starts_with("cudnn_");
-            one.make = [=] { return make(lstm_setup(name, size, precision)); };
+            one.make = [=] { return make(lstm_setup(drawn, size, precision)); };
             all.push_back(one);
           };
           const Capacity capacity = capacity_of(RaggedLayout::from_lengths(drawn.lengths));
           for (const OwnChoice& own :
-               own_choices(backend, lstm_desc(size, precision, capacity, backward), sweep))
+               own_choices(backend, lstm_desc(size, precision, capacity, backward), request))
             add(own.name(), [=](const std::shared_ptr<const LstmSetup>& setup) -> std::unique_ptr<Work> {
               return std::make_unique<RagtimeLstm>(backend, setup, own, backward);
             });
 #ifdef RAGTIME_BENCHMARKS_CUDA
           if (!cuda) continue;
-          std::vector<CudnnChoice> choices = {{"standard", false, false}};
-          for (const char* algorithm :
-               {"standard", "persist_static", "persist_dynamic", "persist_static_small_h"})
-            for (const bool full : {false, true}) choices.push_back({algorithm, true, full});
-          for (const CudnnChoice& choice : choices)
-            add(choice.name(), [=](const std::shared_ptr<const LstmSetup>& setup) -> std::unique_ptr<Work> {
-              return std::make_unique<CudnnLstm>(backend, setup, choice, backward);
+          for (const CudnnChoice& choice : cudnn_choices())
+            add(choice.name(), [=](const std::shared_ptr<const LstmSetup>& setup) {
+              return make_cudnn_lstm(backend, setup, choice, backward);
             });
 #endif
         }
@@ -347,9 +231,4 @@ std::vector<Case> cases(const std::shared_ptr<Backend>& backend, bool sweep) {
   return all;
 }
 
-}  // namespace
 }  // namespace ragtime::benchmarks
-
-int main(int argc, char** argv) {
-  return ragtime::benchmarks::run_benchmarks(argc, argv, "lstm", ragtime::benchmarks::cases);
-}

@@ -10,8 +10,9 @@
 #include <numeric>
 #include <vector>
 
-#include "benchmarks/gpu/harness.hpp"
 #include "benchmarks/gpu/latest.hpp"
+#include "benchmarks/gpu/measure.hpp"
+#include "benchmarks/gpu/problem.hpp"
 #include "benchmarks/gpu/tensor.hpp"
 #include "benchmarks/workloads.hpp"
 #include "ragtime/lstm.hpp"
@@ -32,6 +33,14 @@ struct LstmStack {
     return all;
   }
 };
+
+inline LstmStack<Tensor, LstmWeights> upload_weights(
+    const std::shared_ptr<Backend>& backend, const LstmStack<std::vector<float>, LstmWeights>& weights,
+    DType dtype) {
+  LstmStack<Tensor, LstmWeights> uploaded;
+  for (const auto& array : weights.arrays) uploaded.arrays.emplace_back(backend, array, dtype);
+  return uploaded;
+}
 
 inline LstmDesc lstm_desc(const ModelSize& size, const Precision& precision, const Capacity& capacity,
                           bool training) {
@@ -194,10 +203,10 @@ class LstmSetup {
   mutable std::vector<std::vector<float>> expected_gradients_;
 };
 
-inline std::shared_ptr<const LstmSetup> lstm_setup(const std::string& workload_name, const ModelSize& size,
+inline std::shared_ptr<const LstmSetup> lstm_setup(const Workload& workload, const ModelSize& size,
                                                    const Precision& precision) {
-  return latest<LstmSetup>(workload_name + "/" + size.name + "/" + precision.name,
-                           [&] { return LstmSetup(workload(workload_name), size, precision); });
+  return latest<LstmSetup>(key_of(workload) + key_of(size) + precision.name,
+                           [&] { return LstmSetup(workload, size, precision); });
 }
 
 // Forward: x read, each layer's y written and read by the next, weights read. Backward: x, each layer's y and

@@ -3,6 +3,7 @@
 // and c of every layer read and written.
 
 #include "benchmarks/gpu/lstm_setup.hpp"
+#include "benchmarks/gpu/operations.hpp"
 #include "ragtime/lstm_step.hpp"
 
 namespace ragtime::benchmarks {
@@ -111,22 +112,22 @@ class StepWork final : public Work {
   Step step_;
 };
 
-std::vector<Case> cases(const std::shared_ptr<Backend>& backend) {
+}  // namespace
+
+std::vector<Case> lstm_step_cases(const std::shared_ptr<Backend>& backend, const Request& request) {
   const bool cuda = backend->device() == DeviceType::cuda;
-  std::vector<std::string> names = workload_names();
-  if (!cuda) names.insert(names.begin(), "tiny");
   std::vector<Case> all;
-  for (const std::string& name : names) {
-    const Workload drawn = workload(name);
+  for (const Problem& problem : problems_of(request, *backend)) {
+    const Workload& drawn = problem.workload;
     Workload one_step = drawn;
     std::fill(one_step.lengths.begin(), one_step.lengths.end(), 1);
     const auto sequences = static_cast<std::int64_t>(drawn.lengths.size());
-    for (const ModelSize& size : sizes_of(drawn))
+    for (const ModelSize& size : problem.sizes)
       for (const Precision& precision : precisions()) {
         // A step has no tf32.
         if (precision.tf32 || (!cuda && precision.name != "f32")) continue;
         Case one;
-        one.workload = name;
+        one.workload = drawn.name;
         one.size = size.name;
         one.type = precision.name;
         one.algorithm = name_of(cuda ? LstmAlgorithm::stepwise : LstmAlgorithm::automatic);
@@ -142,7 +143,7 @@ std::vector<Case> cases(const std::shared_ptr<Backend>& backend) {
         one.quick = precision.name == "bf16" && size.name != "medium";
         one.make = [=]() -> std::unique_ptr<Work> {
           return std::make_unique<StepWork>(backend,
-                                            latest<Setup>(name + "/" + size.name + "/" + precision.name,
+                                            latest<Setup>(key_of(drawn) + key_of(size) + precision.name,
                                                           [&] { return Setup(sequences, size, precision); }));
         };
         all.push_back(one);
@@ -151,9 +152,4 @@ std::vector<Case> cases(const std::shared_ptr<Backend>& backend) {
   return all;
 }
 
-}  // namespace
 }  // namespace ragtime::benchmarks
-
-int main(int argc, char** argv) {
-  return ragtime::benchmarks::run_benchmarks(argc, argv, "lstm_step", ragtime::benchmarks::cases);
-}

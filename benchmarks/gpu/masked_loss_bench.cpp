@@ -1,8 +1,8 @@
 // Losses with their gradient over the visits of a workload, 1,024 outputs a visit. Bytes: logits in, gradient
 // out, and targets where they are dense.
 
-#include "benchmarks/gpu/harness.hpp"
 #include "benchmarks/gpu/latest.hpp"
+#include "benchmarks/gpu/operations.hpp"
 #include "benchmarks/gpu/tensor.hpp"
 #include "benchmarks/workloads.hpp"
 #include "ragtime/masked_loss.hpp"
@@ -58,9 +58,10 @@ struct Setup {
     for (std::uint32_t row = 0; row < static_cast<std::uint32_t>(rows); ++row) {
       const std::uint32_t first = philox({row, 3, 0, 0}, values_key)[0];
       labels.push_back(static_cast<std::int32_t>(first % static_cast<std::uint32_t>(outputs)));
-      // Three ids, as visits of few codes have.
-      for (std::int32_t k = 0; k < 3; ++k)
-        ids.push_back(static_cast<std::int32_t>((labels.back() + 7 * k) % outputs));
+      // Three ids, as visits of few codes have: 7 apart, or 1 where that would meet itself.
+      const std::int64_t apart = outputs % 7 == 0 ? 1 : 7;
+      for (std::int64_t k = 0; k < std::min<std::int64_t>(3, outputs); ++k)
+        ids.push_back(static_cast<std::int32_t>((labels.back() + apart * k) % outputs));
       offsets.push_back(static_cast<std::int32_t>(ids.size()));
     }
     const Loss expected(make_backend("cpu"), *this, DType::f32);
@@ -130,32 +131,33 @@ class LossWork final : public Work {
   Loss loss_;
 };
 
-std::vector<Case> cases(const std::shared_ptr<Backend>& backend) {
+}  // namespace
+
+std::vector<Case> masked_loss_cases(const std::shared_ptr<Backend>& backend, const Request& request) {
   const bool cuda = backend->device() == DeviceType::cuda;
-  std::vector<std::string> names = workload_names();
-  if (!cuda) names.insert(names.begin(), "tiny");
   std::vector<Case> all;
-  for (const std::string& name : names) {
-    const Workload drawn = workload(name);
-    const std::int64_t outputs = name == "tiny" ? 9 : 1'024;
+  for (const Problem& problem : problems_of(request, *backend)) {
+    const Workload& drawn = problem.workload;
+    const std::int64_t of_its_own = drawn.name == "tiny" ? 9 : 1'024;
+    const std::int64_t outputs = problem.outputs > 0 ? problem.outputs : of_its_own;
     for (const Kind& kind : kinds())
       for (const Precision& precision : precisions()) {
         if (precision.tf32 || (!cuda && precision.name != "f32")) continue;
         Case one;
-        one.workload = name;
+        one.workload = drawn.name;
         one.size = "k" + std::to_string(outputs);
         one.type = precision.name;
         one.algorithm = kind.name;
         one.pass = "loss_and_gradient";
         one.shape = {{"B", drawn.lengths.size()}, {"N", drawn.rows()}, {"K", outputs}};
         one.costs.rows = static_cast<double>(drawn.rows());
-        one.quick = precision.name != "f16" && (name == "mimic" || name == "large");
+        one.quick = precision.name != "f16" && (drawn.name == "mimic" || drawn.name == "large");
         one.costs.bytes = (kind.dense ? 3 : 2) * one.costs.rows * static_cast<double>(outputs) *
                           static_cast<double>(size_of(precision.dtype));
         one.make = [=]() -> std::unique_ptr<Work> {
-          return std::make_unique<LossWork>(backend, latest<Setup>(name + kind.name + precision.name, [&] {
-                                              return Setup(workload(name), outputs, kind, precision);
-                                            }));
+          return std::make_unique<LossWork>(
+              backend, latest<Setup>(key_of(drawn) + kind.name + std::to_string(outputs) + precision.name,
+                                     [&] { return Setup(drawn, outputs, kind, precision); }));
         };
         all.push_back(one);
       }
@@ -163,9 +165,4 @@ std::vector<Case> cases(const std::shared_ptr<Backend>& backend) {
   return all;
 }
 
-}  // namespace
 }  // namespace ragtime::benchmarks
-
-int main(int argc, char** argv) {
-  return ragtime::benchmarks::run_benchmarks(argc, argv, "masked_loss", ragtime::benchmarks::cases);
-}

@@ -4,8 +4,8 @@
 
 #include <cstring>
 
-#include "benchmarks/gpu/harness.hpp"
 #include "benchmarks/gpu/latest.hpp"
+#include "benchmarks/gpu/operations.hpp"
 #include "benchmarks/gpu/tensor.hpp"
 #include "benchmarks/workloads.hpp"
 #include "ragtime/segment_pool.hpp"
@@ -226,21 +226,21 @@ class GatherWork final : public Work {
   Tensor table_, out_;
 };
 
-std::vector<Case> cases(const std::shared_ptr<Backend>& backend) {
+}  // namespace
+
+std::vector<Case> segment_pool_cases(const std::shared_ptr<Backend>& backend, const Request& request) {
   const bool cuda = backend->device() == DeviceType::cuda;
-  std::vector<std::string> names = workload_names();
-  if (!cuda) names.insert(names.begin(), "tiny");
   std::vector<Case> all;
-  for (const std::string& name : names) {
-    const Workload drawn = workload(name);
+  for (const Problem& problem : problems_of(request, *backend)) {
+    const Workload& drawn = problem.workload;
     if (!drawn.has_codes()) continue;
     const RaggedBatch batch = coded_batch(drawn);
     const auto items = static_cast<double>(batch.codes.size()), rows = static_cast<double>(drawn.rows());
-    for (const ModelSize& size : sizes_of(drawn)) {
+    for (const ModelSize& size : problem.sizes) {
       for (const Precision& precision : precisions()) {
         if (precision.tf32 || (!cuda && precision.name != "f32")) continue;
         Case one;
-        one.workload = name;
+        one.workload = drawn.name;
         one.size = size.name;
         one.type = precision.name;
         one.algorithm = "gather";
@@ -254,8 +254,8 @@ std::vector<Case> cases(const std::shared_ptr<Backend>& backend) {
         one.peer = true;
         one.make = [=, width = size.input]() -> std::unique_ptr<Work> {
           return std::make_unique<GatherWork>(
-              backend, latest<GatherSetup>(name + size.name + precision.name,
-                                           [&] { return GatherSetup(workload(name), width, precision); }));
+              backend, latest<GatherSetup>(key_of(drawn) + key_of(size) + precision.name,
+                                           [&] { return GatherSetup(drawn, width, precision); }));
         };
         all.push_back(one);
       }
@@ -267,7 +267,7 @@ std::vector<Case> cases(const std::shared_ptr<Backend>& backend) {
             for (const bool atomic : {false, true}) {
               if (atomic && !(backward && cuda)) continue;
               Case one;
-              one.workload = name;
+              one.workload = drawn.name;
               one.size = size.name;
               one.type = precision.name;
               one.algorithm = std::string(name_of(mode)) + (atomic ? "_atomic" : "");
@@ -279,10 +279,9 @@ std::vector<Case> cases(const std::shared_ptr<Backend>& backend) {
               one.costs.bytes = 4 * (rows + items) + rows * row +
                                 (backward ? static_cast<double>(drawn.vocab_size) : items) * row;
               one.make = [=, width = size.input]() -> std::unique_ptr<Work> {
-                const std::string key = name + size.name + name_of(mode) + precision.name;
+                const std::string key = key_of(drawn) + key_of(size) + name_of(mode) + precision.name;
                 return std::make_unique<PoolWork>(
-                    backend,
-                    latest<Setup>(key, [&] { return Setup(workload(name), width, mode, precision); }), atomic,
+                    backend, latest<Setup>(key, [&] { return Setup(drawn, width, mode, precision); }), atomic,
                     backward);
               };
               all.push_back(one);
@@ -293,9 +292,4 @@ std::vector<Case> cases(const std::shared_ptr<Backend>& backend) {
   return all;
 }
 
-}  // namespace
 }  // namespace ragtime::benchmarks
-
-int main(int argc, char** argv) {
-  return ragtime::benchmarks::run_benchmarks(argc, argv, "segment_pool", ragtime::benchmarks::cases);
-}

@@ -6,9 +6,9 @@
 // graph is the step that serves any batch within that; the graph of TASK serves this batch alone.
 
 #include "benchmarks/gpu/device.hpp"
-#include "benchmarks/gpu/harness.hpp"
 #include "benchmarks/gpu/latest.hpp"
 #include "benchmarks/gpu/lstm_setup.hpp"
+#include "benchmarks/gpu/operations.hpp"
 #include "benchmarks/gpu/tensor.hpp"
 #include "benchmarks/workloads.hpp"
 #include "ragtime/adamw.hpp"
@@ -144,23 +144,23 @@ Costs step_costs(const Workload& workload, const ModelSize& size, Task task, con
   return costs;
 }
 
-std::vector<Case> cases(const std::shared_ptr<Backend>& backend) {
+}  // namespace
+
+std::vector<Case> train_step_cases(const std::shared_ptr<Backend>& backend, const Request& request) {
   const bool cuda = backend->device() == DeviceType::cuda;
-  std::vector<std::string> names = workload_names();
-  if (!is_gpu(*backend)) names.insert(names.begin(), "tiny");
   std::vector<Case> all;
-  for (const std::string& name : names) {
-    const Workload drawn = workload(name);
+  for (const Problem& problem : problems_of(request, *backend)) {
+    const Workload& drawn = problem.workload;
     if (!drawn.has_codes()) continue;
-    for (const ModelSize& size : sizes_of(drawn))
+    for (const ModelSize& size : problem.sizes)
       for (const Task task : {Task::binary_classification, Task::next_visit}) {
         // Its logits, rows x vocabulary, would fill the memory of any GPU.
-        if (task == Task::next_visit && name == "large") continue;
+        if (task == Task::next_visit && drawn.name == "large") continue;
         for (const Precision& precision : precisions())
           for (const bool any_batch : {false, true}) {
             if (precision.name == "f16" || (!cuda && (precision.name != "f32" || any_batch))) continue;
             Case one;
-            one.workload = name;
+            one.workload = drawn.name;
             one.size = size.name;
             one.type = precision.name;
             one.algorithm = name_of(task) + std::string(any_batch ? "_any_batch" : "");
@@ -172,11 +172,10 @@ std::vector<Case> cases(const std::shared_ptr<Backend>& backend) {
             one.products = precision.dtype != DType::f32;
             one.quick = size.name != "large" && (size.name != "medium" || precision.name == "bf16");
             one.make = [=]() -> std::unique_ptr<Work> {
-              return std::make_unique<TrainWork>(
-                  backend,
-                  latest<Setup>(name + size.name + name_of(task),
-                                [&] { return Setup(workload(name), size, task); }),
-                  precision, any_batch);
+              return std::make_unique<TrainWork>(backend,
+                                                 latest<Setup>(key_of(drawn) + key_of(size) + name_of(task),
+                                                               [&] { return Setup(drawn, size, task); }),
+                                                 precision, any_batch);
             };
             all.push_back(one);
           }
@@ -185,9 +184,4 @@ std::vector<Case> cases(const std::shared_ptr<Backend>& backend) {
   return all;
 }
 
-}  // namespace
 }  // namespace ragtime::benchmarks
-
-int main(int argc, char** argv) {
-  return ragtime::benchmarks::run_benchmarks(argc, argv, "train_step", ragtime::benchmarks::cases);
-}
