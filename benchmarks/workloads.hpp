@@ -40,6 +40,7 @@ enum : std::uint64_t {
   large_key,
   rollout_key,
   values_key,
+  shape_key,
   first_codes_key = 100
 };
 
