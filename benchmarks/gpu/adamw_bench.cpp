@@ -38,11 +38,11 @@ class Step {
 };
 
 struct Setup {
-  Setup(std::int64_t count, const Precision& own)
+  Setup(std::int64_t count, const Precision& own, DType reference)
       : precision(own),
         parameters(rounded(random_values(count, 1), own.dtype)),
         gradients(rounded(random_values(count, 2), own.dtype)) {
-    const Step expected(make_backend("cpu"), *this, DType::f32);
+    const Step expected(make_backend("cpu"), *this, reference);
     expected.run({});
     expected_parameters = expected.parameters().host();
   }
@@ -50,13 +50,18 @@ struct Setup {
   std::vector<float> parameters, gradients, expected_parameters;
 };
 
+// With 16 bits they are wider.
+DType moments_of(DType dtype) {
+  return dtype == DType::f64 ? DType::f64 : DType::f32;
+}
+
 Step::Step(const std::shared_ptr<Backend>& backend, const Setup& setup, DType dtype)
     : backend_(backend),
       plan_(backend, {dtype, static_cast<std::int64_t>(setup.parameters.size())}),
       parameters_(backend, setup.parameters, dtype),
       gradients_(backend, setup.gradients, dtype),
-      first_(backend, parameters_.count(), DType::f32),
-      second_(backend, parameters_.count(), DType::f32),
+      first_(backend, parameters_.count(), moments_of(dtype)),
+      second_(backend, parameters_.count(), moments_of(dtype)),
       initial_(backend, setup.parameters, dtype),
       state_(backend, sizeof(AdamWState)),
       workspace_(backend, plan_.workspace_bytes()) {
@@ -64,7 +69,7 @@ Step::Step(const std::shared_ptr<Backend>& backend, const Setup& setup, DType dt
   args_.gradients = gradients_.data();
   args_.first_moment = first_.data();
   args_.second_moment = second_.data();
-  if (dtype != DType::f32) {
+  if (size_of(dtype) == 2) {
     master_ = Tensor(backend, setup.parameters, DType::f32);
     initial_master_ = Tensor(backend, setup.parameters, DType::f32);
     args_.master = static_cast<float*>(master_.data());
@@ -138,8 +143,9 @@ std::vector<Case> adamw_cases(const std::shared_ptr<Backend>& backend, const Req
       one.costs.bytes =
           static_cast<double>(count) * (precision.dtype == DType::f32 ? 32 : 2 * 2 + 2 + 16 + 8);
       one.make = [=]() -> std::unique_ptr<Work> {
-        return std::make_unique<StepWork>(
-            backend, latest<Setup>(size + precision.name, [&] { return Setup(count, precision); }));
+        return std::make_unique<StepWork>(backend, latest<Setup>(size + precision.name, [&] {
+                                            return Setup(count, precision, reference_type(*backend));
+                                          }));
       };
       all.push_back(one);
     }

@@ -33,7 +33,7 @@ class Dropout {
 };
 
 struct Setup {
-  Setup(const Workload& workload, std::int64_t own_width, const Precision& own_precision)
+  Setup(const Workload& workload, std::int64_t own_width, const Precision& own_precision, DType reference)
       : precision(own_precision),
         width(own_width),
         layout(RaggedLayout::from_lengths(workload.lengths)),
@@ -41,7 +41,7 @@ struct Setup {
     // Far from 0, so that an element kept or dropped against the draw shows.
     for (float& value : x) value += 1;
     x = rounded(x, precision.dtype);
-    const Dropout expected(make_backend("cpu"), *this, DType::f32);
+    const Dropout expected(make_backend("cpu"), *this, reference);
     expected.run({});
     expected_y = expected.y().host();
   }
@@ -105,8 +105,9 @@ std::vector<Case> dropout_cases(const std::shared_ptr<Backend>& backend, const R
         one.quick = precision.name == "bf16" && drawn.name == "large";
         one.make = [=]() -> std::unique_ptr<Work> {
           return std::make_unique<DropoutWork>(
-              backend, latest<Setup>(key_of(drawn) + std::to_string(width) + precision.name,
-                                     [&] { return Setup(drawn, width, precision); }));
+              backend, latest<Setup>(key_of(drawn) + std::to_string(width) + precision.name, [&] {
+                return Setup(drawn, width, precision, reference_type(*backend));
+              }));
         };
         all.push_back(one);
       }

@@ -34,7 +34,7 @@ class Linear {
 };
 
 struct Setup {
-  Setup(std::int64_t own_rows, std::int64_t input, std::int64_t output, const Precision& own)
+  Setup(std::int64_t own_rows, std::int64_t input, std::int64_t output, const Precision& own, DType reference)
       : precision(own) {
     desc.rows = own_rows;
     desc.input_size = input;
@@ -46,7 +46,7 @@ struct Setup {
     weight = values(output * input, 2);
     bias = values(output, 3);
     d_y = values(own_rows * output, 4);
-    const Linear expected(make_backend("cpu"), *this, DType::f32, false);
+    const Linear expected(make_backend("cpu"), *this, reference, false);
     expected.forward({});
     expected.backward({});
     expected_y = expected.y().host();
@@ -152,8 +152,9 @@ std::vector<Case> linear_cases(const std::shared_ptr<Backend>& backend, const Re
           one.make = [=, rows_wanted = drawn.rows(), hidden = size.hidden]() -> std::unique_ptr<Work> {
             return std::make_unique<LinearWork>(
                 backend,
-                latest<Setup>(key_of(drawn) + key_of(size) + std::to_string(outputs) + precision.name,
-                              [&] { return Setup(rows_wanted, hidden, outputs, precision); }),
+                latest<Setup>(
+                    key_of(drawn) + key_of(size) + std::to_string(outputs) + precision.name,
+                    [&] { return Setup(rows_wanted, hidden, outputs, precision, reference_type(*backend)); }),
                 backward);
           };
           all.push_back(one);

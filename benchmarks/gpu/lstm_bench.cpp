@@ -209,7 +209,7 @@ std::vector<Case> lstm_cases(const std::shared_ptr<Backend>& backend, const Requ
             Case one = base;
             one.algorithm = algorithm;
             one.peer = algorithm.starts_with("cudnn_");
-            one.make = [=] { return make(lstm_setup(drawn, size, precision)); };
+            one.make = [=] { return make(lstm_setup(drawn, size, precision, reference_type(*backend))); };
             all.push_back(one);
           };
           const Capacity capacity = capacity_of(RaggedLayout::from_lengths(drawn.lengths));

@@ -3,7 +3,7 @@
 // An LSTM over a workload: numbers, what they cost, and what is right. y and d_x on a share of the sequences,
 // by the cpu backend: what a sequence gets depends on no other, so a share of them can be run alone.
 // Gradients of weights are sums over all sequences: by the cpu backend where that takes seconds, else by
-// stepwise in f32 on the device itself.
+// stepwise in f32 on the device itself. A case of the cpu backend is held against double.
 
 #include <algorithm>
 #include <memory>
@@ -61,8 +61,12 @@ inline Capacity capacity_of(const RaggedLayout& layout) {
 
 class LstmSetup {
  public:
-  LstmSetup(const Workload& workload, const ModelSize& size, const Precision& precision)
-      : size_(size), precision_(precision), layout_(RaggedLayout::from_lengths(workload.lengths)) {
+  // reference: the type of what the cpu backend computes.
+  LstmSetup(const Workload& workload, const ModelSize& size, const Precision& precision, DType reference)
+      : size_(size),
+        precision_(precision),
+        reference_(reference),
+        layout_(RaggedLayout::from_lengths(workload.lengths)) {
     for (std::int64_t layer = 0; layer < size.layers; ++layer)
       for (const std::int64_t count : counts(layer))
         weights_.arrays.push_back(values(count, static_cast<std::uint32_t>(weights_.arrays.size()),
@@ -70,7 +74,7 @@ class LstmSetup {
     x_ = values(rows() * size.input, 100, 1);
     d_y_ = values(rows() * size.hidden, 101, 1);
     choose_share();
-    expected_ = run_in_f32(make_backend("cpu"), share_, false);
+    expected_ = compute(make_backend("cpu"), share_, false);
   }
 
   const RaggedLayout& layout() const { return layout_; }
@@ -96,7 +100,7 @@ class LstmSetup {
       constexpr double seconds_of_a_cpu = 5e11;
       const double flops = 6.0 * static_cast<double>(rows()) * static_cast<double>(weight_count());
       expected_gradients_ =
-          run_in_f32(flops > seconds_of_a_cpu ? backend : make_backend("cpu"), all, true).gradients;
+          compute(flops > seconds_of_a_cpu ? backend : make_backend("cpu"), all, true).gradients;
     }
     constexpr const char* names[] = {"weight_ih_l", "weight_hh_l", "bias_ih_l", "bias_hh_l"};
     for (std::size_t i = 0; i < expected_gradients_.size(); ++i)
@@ -146,25 +150,27 @@ class LstmSetup {
     return rows;
   }
 
-  Results run_in_f32(const std::shared_ptr<Backend>& backend, const std::vector<std::int32_t>& sequences,
-                     bool with_gradients) const {
+  Results compute(const std::shared_ptr<Backend>& backend, const std::vector<std::int32_t>& sequences,
+                  bool with_gradients) const {
     std::vector<std::int32_t> lengths;
     for (const std::int32_t b : sequences) lengths.push_back(layout_.length(b));
     DeviceBatch batch(backend);
     batch.load(RaggedLayout::from_lengths(lengths));
     LstmDesc desc = lstm_desc(size_, precisions().front(), batch.size(), true);
+    const DType dtype = backend->device() == DeviceType::cpu ? reference_ : DType::f32;
+    desc.dtype = dtype;
     if (backend->device() == DeviceType::cuda) desc.algorithm = LstmAlgorithm::stepwise;
     const LstmPlan plan(backend, desc);
     const Buffer workspace(backend, plan.workspace_bytes()), reserve(backend, plan.reserve_bytes());
-    const Tensor x(backend, rows_of(sequences, x_, size_.input), DType::f32),
-        d_y(backend, rows_of(sequences, d_y_, size_.hidden), DType::f32), y(backend, d_y.count(), DType::f32),
-        d_x(backend, x.count(), DType::f32);
+    const Tensor x(backend, rows_of(sequences, x_, size_.input), dtype),
+        d_y(backend, rows_of(sequences, d_y_, size_.hidden), dtype), y(backend, d_y.count(), dtype),
+        d_x(backend, x.count(), dtype);
     LstmStack<Tensor, LstmWeights> weights;
     LstmStack<Tensor, LstmGradients> gradients;
     for (const auto& array : weights_.arrays) {
-      weights.arrays.emplace_back(backend, array, DType::f32);
+      weights.arrays.emplace_back(backend, array, dtype);
       if (with_gradients)
-        gradients.arrays.emplace_back(backend, static_cast<std::int64_t>(array.size()), DType::f32);
+        gradients.arrays.emplace_back(backend, static_cast<std::int64_t>(array.size()), dtype);
     }
     const auto weight_pointers = weights.pointers();
     const auto gradient_pointers = gradients.pointers();
@@ -194,6 +200,7 @@ class LstmSetup {
 
   ModelSize size_;
   Precision precision_;
+  DType reference_;
   RaggedLayout layout_;
   LstmStack<std::vector<float>, LstmWeights> weights_;
   std::vector<float> x_, d_y_;
@@ -204,9 +211,9 @@ class LstmSetup {
 };
 
 inline std::shared_ptr<const LstmSetup> lstm_setup(const Workload& workload, const ModelSize& size,
-                                                   const Precision& precision) {
+                                                   const Precision& precision, DType reference) {
   return latest<LstmSetup>(key_of(workload) + key_of(size) + precision.name,
-                           [&] { return LstmSetup(workload, size, precision); });
+                           [&] { return LstmSetup(workload, size, precision, reference); });
 }
 
 // Forward: x read, each layer's y written and read by the next, weights read. Backward: x, each layer's y and

@@ -13,7 +13,7 @@ struct Setup;
 
 class Step {
  public:
-  Step(const std::shared_ptr<Backend>& backend, const Setup& setup, const Precision& precision);
+  Step(const std::shared_ptr<Backend>& backend, const Setup& setup, DType dtype);
   void run(Stream stream) const { plan_.forward(args_, stream); }
   const Tensor& h_next() const { return h_next_; }
   const Tensor& c_next() const { return c_next_; }
@@ -29,7 +29,8 @@ class Step {
 };
 
 struct Setup {
-  Setup(std::int64_t own_sequences, const ModelSize& own_size, const Precision& own_precision)
+  Setup(std::int64_t own_sequences, const ModelSize& own_size, const Precision& own_precision,
+        DType reference)
       : sequences(own_sequences), size(own_size), precision(own_precision) {
     std::uint32_t stream = 0;
     const auto values = [&](std::int64_t count, float scale) {
@@ -44,7 +45,7 @@ struct Setup {
     x = values(sequences * size.input, 1);
     h = values(states, 1);
     c = values(states, 1);
-    const Step expected(make_backend("cpu"), *this, precisions().front());
+    const Step expected(make_backend("cpu"), *this, reference);
     expected.run({});
     expected_h = expected.h_next().host();
     expected_c = expected.c_next().host();
@@ -56,9 +57,9 @@ struct Setup {
   std::vector<float> x, h, c, expected_h, expected_c;
 };
 
-LstmStepDesc describe(const Setup& setup, const Precision& precision) {
+LstmStepDesc describe(const Setup& setup, DType dtype) {
   LstmStepDesc desc;
-  desc.dtype = precision.dtype;
+  desc.dtype = dtype;
   desc.input_size = setup.size.input;
   desc.hidden_size = setup.size.hidden;
   desc.num_layers = setup.size.layers;
@@ -66,16 +67,15 @@ LstmStepDesc describe(const Setup& setup, const Precision& precision) {
   return desc;
 }
 
-Step::Step(const std::shared_ptr<Backend>& backend, const Setup& setup, const Precision& precision)
-    : plan_(backend, describe(setup, precision)),
-      x_(backend, setup.x, precision.dtype),
-      h_(backend, setup.h, precision.dtype),
-      c_(backend, setup.c, precision.dtype),
-      h_next_(backend, h_.count(), precision.dtype),
-      c_next_(backend, c_.count(), precision.dtype),
+Step::Step(const std::shared_ptr<Backend>& backend, const Setup& setup, DType dtype)
+    : plan_(backend, describe(setup, dtype)),
+      x_(backend, setup.x, dtype),
+      h_(backend, setup.h, dtype),
+      c_(backend, setup.c, dtype),
+      h_next_(backend, h_.count(), dtype),
+      c_next_(backend, c_.count(), dtype),
       workspace_(backend, plan_.workspace_bytes()) {
-  for (const std::vector<float>& array : setup.weights)
-    weights_.arrays.emplace_back(backend, array, precision.dtype);
+  for (const std::vector<float>& array : setup.weights) weights_.arrays.emplace_back(backend, array, dtype);
   weight_pointers_ = weights_.pointers();
   args_.x = x_.data();
   args_.weights = weight_pointers_.data();
@@ -95,7 +95,7 @@ std::size_t Step::bytes() const {
 class StepWork final : public Work {
  public:
   StepWork(const std::shared_ptr<Backend>& backend, std::shared_ptr<const Setup> setup)
-      : setup_(std::move(setup)), step_(backend, *setup_, setup_->precision) {}
+      : setup_(std::move(setup)), step_(backend, *setup_, setup_->precision.dtype) {}
   void run(Stream stream) override { step_.run(stream); }
   void clear() override {
     step_.h_next().clear();
@@ -142,9 +142,10 @@ std::vector<Case> lstm_step_cases(const std::shared_ptr<Backend>& backend, const
         one.products = precision.dtype != DType::f32;
         one.quick = precision.name == "bf16" && size.name != "medium";
         one.make = [=]() -> std::unique_ptr<Work> {
-          return std::make_unique<StepWork>(backend,
-                                            latest<Setup>(key_of(drawn) + key_of(size) + precision.name,
-                                                          [&] { return Setup(sequences, size, precision); }));
+          return std::make_unique<StepWork>(
+              backend, latest<Setup>(key_of(drawn) + key_of(size) + precision.name, [&] {
+                return Setup(sequences, size, precision, reference_type(*backend));
+              }));
         };
         all.push_back(one);
       }

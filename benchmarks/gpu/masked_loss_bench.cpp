@@ -43,7 +43,8 @@ class Loss {
 };
 
 struct Setup {
-  Setup(const Workload& workload, std::int64_t outputs, const Kind& own, const Precision& own_precision)
+  Setup(const Workload& workload, std::int64_t outputs, const Kind& own, const Precision& own_precision,
+        DType reference)
       : kind(own), precision(own_precision), layout(RaggedLayout::from_lengths(workload.lengths)) {
     const std::int64_t rows = layout.rows();
     desc.kind = own.kind;
@@ -64,7 +65,7 @@ struct Setup {
         ids.push_back(static_cast<std::int32_t>((labels.back() + apart * k) % outputs));
       offsets.push_back(static_cast<std::int32_t>(ids.size()));
     }
-    const Loss expected(make_backend("cpu"), *this, DType::f32);
+    const Loss expected(make_backend("cpu"), *this, reference);
     expected.run({});
     expected_loss = expected.loss().host();
     expected_gradient = expected.gradient().host();
@@ -156,8 +157,10 @@ std::vector<Case> masked_loss_cases(const std::shared_ptr<Backend>& backend, con
                           static_cast<double>(size_of(precision.dtype));
         one.make = [=]() -> std::unique_ptr<Work> {
           return std::make_unique<LossWork>(
-              backend, latest<Setup>(key_of(drawn) + kind.name + std::to_string(outputs) + precision.name,
-                                     [&] { return Setup(drawn, outputs, kind, precision); }));
+              backend,
+              latest<Setup>(key_of(drawn) + kind.name + std::to_string(outputs) + precision.name, [&] {
+                return Setup(drawn, outputs, kind, precision, reference_type(*backend));
+              }));
         };
         all.push_back(one);
       }

@@ -90,7 +90,7 @@ class Pooling {
 };
 
 struct Setup {
-  Setup(const Workload& workload, std::int64_t width, PoolMode mode, const Precision& own)
+  Setup(const Workload& workload, std::int64_t width, PoolMode mode, const Precision& own, DType reference)
       : precision(own), batch(coded_batch(workload)) {
     desc.dtype = own.dtype;
     desc.mode = mode;
@@ -111,7 +111,7 @@ struct Setup {
       for (const std::int64_t count : {attended * width, attended, attended, std::int64_t{1}})
         scorer.push_back(values(count, stream++, 0.2f));
     SegmentPoolDesc plain = desc;
-    plain.dtype = DType::f32;
+    plain.dtype = reference;
     const Pooling expected(make_backend("cpu"), batch, plain, table, scorer, d_out);
     expected.forward({});
     expected.backward({});
@@ -281,8 +281,10 @@ std::vector<Case> segment_pool_cases(const std::shared_ptr<Backend>& backend, co
               one.make = [=, width = size.input]() -> std::unique_ptr<Work> {
                 const std::string key = key_of(drawn) + key_of(size) + name_of(mode) + precision.name;
                 return std::make_unique<PoolWork>(
-                    backend, latest<Setup>(key, [&] { return Setup(drawn, width, mode, precision); }), atomic,
-                    backward);
+                    backend,
+                    latest<Setup>(
+                        key, [&] { return Setup(drawn, width, mode, precision, reference_type(*backend)); }),
+                    atomic, backward);
               };
               all.push_back(one);
             }

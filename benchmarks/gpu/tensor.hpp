@@ -30,6 +30,12 @@ inline const std::vector<Precision>& precisions() {
   return all;
 }
 
+// The type in which the cpu backend computes what is right: on the CPU double, so that its f32 is not held
+// against itself. On a GPU f32 does, and sooner.
+inline DType reference_type(const Backend& backend) {
+  return backend.device() == DeviceType::cpu ? DType::f64 : DType::f32;
+}
+
 inline std::uint16_t to_bf16(float value) {
   const auto bits = std::bit_cast<std::uint32_t>(value);  // rounded to nearest even; no NaN comes here
   return static_cast<std::uint16_t>((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
@@ -45,6 +51,12 @@ class Tensor {
       : Tensor(backend, static_cast<std::int64_t>(values.size()), dtype) {
     if (dtype == DType::f32) {
       backend->copy(memory_.data(), values.data(), memory_.bytes(), CopyKind::to_device);
+      backend->synchronize();
+      return;
+    }
+    if (dtype == DType::f64) {
+      const std::vector<double> wide(values.begin(), values.end());
+      backend->copy(memory_.data(), wide.data(), memory_.bytes(), CopyKind::to_device);
       backend->synchronize();
       return;
     }
@@ -75,6 +87,13 @@ class Tensor {
     if (dtype_ == DType::f32) {
       backend_->copy(values.data(), memory_.data(), memory_.bytes(), CopyKind::to_host);
       backend_->synchronize();
+      return values;
+    }
+    if (dtype_ == DType::f64) {
+      std::vector<double> wide(values.size());
+      backend_->copy(wide.data(), memory_.data(), memory_.bytes(), CopyKind::to_host);
+      backend_->synchronize();
+      for (std::size_t i = 0; i < values.size(); ++i) values[i] = static_cast<float>(wide[i]);
       return values;
     }
     std::vector<std::uint16_t> bits(values.size());

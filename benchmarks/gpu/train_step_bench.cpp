@@ -31,7 +31,7 @@ ModelConfig config_of(const Workload& workload, const ModelSize& size, Task task
 }
 
 struct Setup {
-  Setup(const Workload& workload, const ModelSize& size, Task task)
+  Setup(const Workload& workload, const ModelSize& size, Task task, DType reference)
       : batch(coded_batch(workload)), config(config_of(workload, size, task)) {
     const RaggedLayout& layout = batch.layout;
     for (std::int32_t b = 0; b < layout.sequences(); ++b) {
@@ -50,13 +50,15 @@ struct Setup {
     few.code_offsets.assign(batch.code_offsets.begin(), batch.code_offsets.begin() + few.layout.rows() + 1);
     few.codes.assign(batch.codes.begin(), batch.codes.begin() + few.code_offsets.back());
     const auto cpu = make_backend("cpu");
-    VisitLstm model(cpu, config);
+    VisitLstm model(cpu, config, reference);
     model.initialize(seed);
     DeviceBatch on_cpu(cpu);
     on_cpu.load(few);
-    const auto* logits = static_cast<const float*>(model.forward(on_cpu));
+    const void* const logits = model.forward(on_cpu);
     const std::int64_t rows = is_patient_level(task) ? few.layout.sequences() : few.layout.rows();
-    expected_logits.assign(logits, logits + rows * config.output_dim);
+    const Tensor copy(cpu, rows * config.output_dim, reference);
+    cpu->copy(copy.data(), logits, copy.bytes(), CopyKind::on_device);
+    expected_logits = copy.host();
   }
   RaggedBatch batch;
   ModelConfig config;
@@ -172,10 +174,11 @@ std::vector<Case> train_step_cases(const std::shared_ptr<Backend>& backend, cons
             one.products = precision.dtype != DType::f32;
             one.quick = size.name != "large" && (size.name != "medium" || precision.name == "bf16");
             one.make = [=]() -> std::unique_ptr<Work> {
-              return std::make_unique<TrainWork>(backend,
-                                                 latest<Setup>(key_of(drawn) + key_of(size) + name_of(task),
-                                                               [&] { return Setup(drawn, size, task); }),
-                                                 precision, any_batch);
+              return std::make_unique<TrainWork>(
+                  backend,
+                  latest<Setup>(key_of(drawn) + key_of(size) + name_of(task),
+                                [&] { return Setup(drawn, size, task, reference_type(*backend)); }),
+                  precision, any_batch);
             };
             all.push_back(one);
           }
