@@ -90,7 +90,7 @@ Loss::Loss(const std::shared_ptr<Backend>& backend, const Setup& setup, DType dt
       logits_(backend, setup.logits, dtype),
       targets_(backend, setup.targets, dtype),
       gradient_(backend, logits_.count(), dtype),
-      loss_(backend, 1, dtype),
+      loss_(backend, 1, size_of(dtype) == 2 ? DType::f32 : dtype),
       offsets_(upload(backend, setup.offsets)),
       ids_(upload(backend, setup.ids)),
       labels_(upload(backend, setup.labels)),
