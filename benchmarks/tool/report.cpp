@@ -8,12 +8,15 @@ namespace {
 
 constexpr const char* columns[] = {"ms", "us/step", "GB/s", "TFLOP/s", "of floor"};
 
-// Four digits or so; "-" where there is no number.
+// Three digits or more; "-" where there is no number.
 std::string number(const nlohmann::ordered_json& row, const char* key) {
   if (!row.contains(key)) return "-";
   const double value = row[key].get<double>();
   char text[64];
-  std::snprintf(text, sizeof text, "%.*f", value >= 100 ? 1 : value >= 1 ? 3 : 5, value);
+  if (value >= 1e-3)
+    std::snprintf(text, sizeof text, "%.*f", value >= 100 ? 1 : value >= 1 ? 3 : 5, value);
+  else
+    std::snprintf(text, sizeof text, "%.2e", value);
   return text;
 }
 
