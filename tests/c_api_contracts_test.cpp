@@ -196,8 +196,8 @@ TEST_P(CApiOperations, PlansInSeveralThreads) {
     loss_args.d_logits = own_of_thread.gradient;
     loss_args.workspace = own_of_thread.loss_workspace;
     return ragtime_segment_pool_forward(pool, &pool_args, nullptr) == RAGTIME_OK &&
-           ragtime_layout_forward(layout, batch, own_of_thread.pooled, own_of_thread.packed, nullptr) ==
-               RAGTIME_OK &&
+           ragtime_layout_forward(layout, batch, own_of_thread.pooled, own_of_thread.packed, nullptr,
+                                  nullptr) == RAGTIME_OK &&
            ragtime_masked_loss_run(loss, &loss_args, nullptr) == RAGTIME_OK &&
            ragtime_backend_synchronize(opened, nullptr) == RAGTIME_OK;
   };

@@ -119,8 +119,8 @@ TEST_P(CApi, NullWhereSomethingIsNeeded) {
   EXPECT_REFUSED(ragtime_tensor_create(nullptr, RAGTIME_F32, 1, &size, &tensor), invalid, "backend is null");
   EXPECT_REFUSED(ragtime_tensor_create(opened, RAGTIME_F32, 1, nullptr, &tensor), invalid, "shape is null");
   EXPECT_REFUSED(ragtime_tensor_create(opened, RAGTIME_F32, 1, &size, nullptr), invalid, "tensor is null");
-  EXPECT_REFUSED(ragtime_tensor_create(opened, static_cast<ragtime_dtype>(3 + 1), 1, &size, &tensor), invalid,
-                 "dtype is 4");
+  EXPECT_REFUSED(ragtime_tensor_create(opened, static_cast<ragtime_dtype>(7), 1, &size, &tensor), invalid,
+                 "dtype is 7");
   EXPECT_REFUSED(ragtime_tensor_create(opened, RAGTIME_F32, 9, &size, &tensor), invalid, "ndim is 9");
   EXPECT_REFUSED(ragtime_tensor_create(opened, RAGTIME_F32, -1, &size, &tensor), invalid, "ndim is -1");
   EXPECT_REFUSED(ragtime_faults_create(nullptr, &faults), invalid, "backend is null");
@@ -159,7 +159,7 @@ TEST_P(CApi, NullWhereSomethingIsNeeded) {
   codes.allow_zero_length = -1;
   EXPECT_REFUSED(ragtime_batch_load_codes(batch, &codes, nullptr), invalid, "codes.allow_zero_length is -1");
   EXPECT_REFUSED(ragtime_batch_fetch(nullptr, nullptr), invalid, "batch is null");
-  EXPECT_REFUSED(ragtime_batch_fetch(batch, nullptr), invalid, "not built");
+  EXPECT_DONE(ragtime_batch_fetch(batch, nullptr));  // nothing that the host does not know
   EXPECT_REFUSED(ragtime_batch_size(nullptr, &desc.capacity), invalid, "batch is null");
   EXPECT_REFUSED(ragtime_batch_size(batch, nullptr), invalid, "size is null");
   EXPECT_REFUSED(ragtime_batch_export(batch, RAGTIME_ORDER, nullptr), invalid, "tensor is null");

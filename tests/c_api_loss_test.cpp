@@ -34,7 +34,6 @@ TEST_P(CApiOperations, MaskedLosses) {
         desc.layout = layout;
         desc.outputs = survival ? 1 : outputs;
         desc.padded_steps = layout == RAGTIME_LOSS_PADDED ? padded : 0;
-        desc.ignore_index = -100;
         desc.capacity = capacity;
         ragtime_masked_loss loss = nullptr;
         EXPECT_DONE(ragtime_masked_loss_create(opened, &desc, &loss));
@@ -259,7 +258,7 @@ TEST_P(CApiOperations, BatchesBuiltOnTheDevice) {
     ragtime_final_state gather = nullptr;
     EXPECT_DONE(ragtime_final_state_create(opened, &gather_desc, &gather));
     const auto y = tensor<float>({rows, 1}, {1, 2, 3, 4, 5, 6}), out = poisoned({sequences, 1});
-    EXPECT_DONE(ragtime_final_state_forward(gather, built, y, out, nullptr));
+    EXPECT_DONE(ragtime_final_state_forward(gather, built, y, out, nullptr, nullptr));
     EXPECT_EQ(host(out), (std::vector<float>{2, 5, 6}));
     EXPECT_DONE(ragtime_final_state_destroy(gather));
   };

@@ -21,8 +21,8 @@ TEST_P(CApiOperations, FinalState) {
   EXPECT_DONE(ragtime_final_state_create(opened, &desc, &gather));
   const ragtime_tensor *y = drawn({rows, 8}), *out = poisoned({sequences, 8}), *d_y = drawn({rows, 8});
   const auto before = host(d_y);
-  EXPECT_DONE(ragtime_final_state_forward(gather, batch, y, out, nullptr));
-  EXPECT_DONE(ragtime_final_state_backward(gather, batch, out, d_y, 1, nullptr));
+  EXPECT_DONE(ragtime_final_state_forward(gather, batch, y, out, nullptr, nullptr));
+  EXPECT_DONE(ragtime_final_state_backward(gather, batch, out, d_y, 1, nullptr, nullptr));
 
   const FinalStatePlan plan(backend, {DType::f32, 4, true, room});
   const DeviceArray<float> expected(backend, std::vector<float>(sequences * 8)), d_expected(backend, before);
@@ -31,24 +31,29 @@ TEST_P(CApiOperations, FinalState) {
   EXPECT_TRUE(same_bits(host(out), expected.host()));
   EXPECT_TRUE(same_bits(host(d_y), d_expected.host()));
 
-  const auto run = [&] { return ragtime_final_state_forward(gather, batch, y, out, nullptr); };
+  const auto run = [&] { return ragtime_final_state_forward(gather, batch, y, out, nullptr, nullptr); };
   expect_refused_when_spoilt(*backend, {{&y, "y", Place::or_more}, {&out, "out", Place::or_more}}, run);
   const ragtime_tensor* d_out = out;
-  const auto back = [&] { return ragtime_final_state_backward(gather, batch, d_out, d_y, 0, nullptr); };
+  const auto back = [&] {
+    return ragtime_final_state_backward(gather, batch, d_out, d_y, 0, nullptr, nullptr);
+  };
   expect_refused_when_spoilt(*backend, {{&d_out, "d_out", Place::or_more}, {&d_y, "d_y", Place::or_more}},
                              back);
-  EXPECT_REFUSED(ragtime_final_state_forward(nullptr, batch, y, out, nullptr), invalid,
+  EXPECT_REFUSED(ragtime_final_state_forward(nullptr, batch, y, out, nullptr, nullptr), invalid,
                  "final_state is null");
-  EXPECT_REFUSED(ragtime_final_state_forward(gather, nullptr, y, out, nullptr), invalid, "batch is null");
-  EXPECT_REFUSED(ragtime_final_state_forward(gather, batch, nullptr, out, nullptr), invalid, "y is null");
-  EXPECT_REFUSED(ragtime_final_state_forward(gather, batch, y, nullptr, nullptr), invalid, "out is null");
-  EXPECT_REFUSED(ragtime_final_state_backward(nullptr, batch, out, d_y, 0, nullptr), invalid,
+  EXPECT_REFUSED(ragtime_final_state_forward(gather, nullptr, y, out, nullptr, nullptr), invalid,
+                 "batch is null");
+  EXPECT_REFUSED(ragtime_final_state_forward(gather, batch, nullptr, out, nullptr, nullptr), invalid,
+                 "y is null");
+  EXPECT_REFUSED(ragtime_final_state_forward(gather, batch, y, nullptr, nullptr, nullptr), invalid,
+                 "out is null");
+  EXPECT_REFUSED(ragtime_final_state_backward(nullptr, batch, out, d_y, 0, nullptr, nullptr), invalid,
                  "final_state is null");
-  EXPECT_REFUSED(ragtime_final_state_backward(gather, batch, nullptr, d_y, 0, nullptr), invalid,
+  EXPECT_REFUSED(ragtime_final_state_backward(gather, batch, nullptr, d_y, 0, nullptr, nullptr), invalid,
                  "d_out is null");
-  EXPECT_REFUSED(ragtime_final_state_backward(gather, batch, out, nullptr, 0, nullptr), invalid,
+  EXPECT_REFUSED(ragtime_final_state_backward(gather, batch, out, nullptr, 0, nullptr, nullptr), invalid,
                  "d_y is null");
-  EXPECT_REFUSED(ragtime_final_state_backward(gather, batch, out, d_y, 2, nullptr), invalid,
+  EXPECT_REFUSED(ragtime_final_state_backward(gather, batch, out, d_y, 2, nullptr, nullptr), invalid,
                  "accumulate is 2");
   EXPECT_DONE(ragtime_final_state_destroy(gather));
 }
@@ -66,8 +71,8 @@ TEST_P(CApiOperations, Layout) {
   EXPECT_DONE(ragtime_layout_create(opened, &desc, &conversion));
   const ragtime_tensor *from = drawn({sequences, steps + 1, 2}), *to = poisoned({rows, 2}),
                        *d_from = poisoned({sequences, steps + 1, 2});
-  EXPECT_DONE(ragtime_layout_forward(conversion, batch, from, to, nullptr));
-  EXPECT_DONE(ragtime_layout_backward(conversion, batch, to, d_from, nullptr));
+  EXPECT_DONE(ragtime_layout_forward(conversion, batch, from, to, nullptr, nullptr));
+  EXPECT_DONE(ragtime_layout_backward(conversion, batch, to, d_from, nullptr, nullptr));
   // In `order` 1, 0, 2: of every step the rows that are alive; and back, with zeros for padding.
   const auto padded = host(from), packed = host(to), back = host(d_from);
   const std::vector<std::pair<int, int>> places = {{1, 0}, {0, 0}, {2, 0}, {1, 1}, {0, 1}, {1, 2}};
@@ -81,19 +86,27 @@ TEST_P(CApiOperations, Layout) {
     }
   EXPECT_EQ(back, zeros);
 
-  const auto run = [&] { return ragtime_layout_forward(conversion, batch, from, to, nullptr); };
+  const auto run = [&] { return ragtime_layout_forward(conversion, batch, from, to, nullptr, nullptr); };
   expect_refused_when_spoilt(*backend, {{&from, "from", Place::or_more}, {&to, "to", Place::or_more}}, run);
-  const auto run_back = [&] { return ragtime_layout_backward(conversion, batch, to, d_from, nullptr); };
+  const auto run_back = [&] {
+    return ragtime_layout_backward(conversion, batch, to, d_from, nullptr, nullptr);
+  };
   expect_refused_when_spoilt(*backend, {{&to, "d_to", Place::or_more}, {&d_from, "d_from", Place::or_more}},
                              run_back);
-  EXPECT_REFUSED(ragtime_layout_forward(nullptr, batch, from, to, nullptr), invalid, "layout is null");
-  EXPECT_REFUSED(ragtime_layout_forward(conversion, nullptr, from, to, nullptr), invalid, "batch is null");
-  EXPECT_REFUSED(ragtime_layout_forward(conversion, batch, nullptr, to, nullptr), invalid, "from is null");
-  EXPECT_REFUSED(ragtime_layout_forward(conversion, batch, from, nullptr, nullptr), invalid, "to is null");
-  EXPECT_REFUSED(ragtime_layout_backward(nullptr, batch, to, d_from, nullptr), invalid, "layout is null");
-  EXPECT_REFUSED(ragtime_layout_backward(conversion, batch, nullptr, d_from, nullptr), invalid,
+  EXPECT_REFUSED(ragtime_layout_forward(nullptr, batch, from, to, nullptr, nullptr), invalid,
+                 "layout is null");
+  EXPECT_REFUSED(ragtime_layout_forward(conversion, nullptr, from, to, nullptr, nullptr), invalid,
+                 "batch is null");
+  EXPECT_REFUSED(ragtime_layout_forward(conversion, batch, nullptr, to, nullptr, nullptr), invalid,
+                 "from is null");
+  EXPECT_REFUSED(ragtime_layout_forward(conversion, batch, from, nullptr, nullptr, nullptr), invalid,
+                 "to is null");
+  EXPECT_REFUSED(ragtime_layout_backward(nullptr, batch, to, d_from, nullptr, nullptr), invalid,
+                 "layout is null");
+  EXPECT_REFUSED(ragtime_layout_backward(conversion, batch, nullptr, d_from, nullptr, nullptr), invalid,
                  "d_to is null");
-  EXPECT_REFUSED(ragtime_layout_backward(conversion, batch, to, nullptr, nullptr), invalid, "d_from is null");
+  EXPECT_REFUSED(ragtime_layout_backward(conversion, batch, to, nullptr, nullptr, nullptr), invalid,
+                 "d_from is null");
   EXPECT_DONE(ragtime_layout_destroy(conversion));
 
   ragtime_layout made = nullptr;

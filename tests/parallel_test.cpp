@@ -3,6 +3,8 @@
 #include "host/cpu/parallel.hpp"
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <thread>
@@ -60,6 +62,30 @@ TEST(ParallelResize, WhileOthersRunLosesNothing) {
   for (auto& caller : callers) caller.join();
   set_cpu_threads(0);
   EXPECT_EQ(total, 3 * 100 * 9);
+}
+
+// A child has none of its parent's threads, and starts its own: Python's multiprocessing does this.
+TEST(ParallelFork, AChildRunsEveryItem) {
+#ifdef __SANITIZE_THREAD__
+  GTEST_SKIP() << "ThreadSanitizer ends a child that starts threads";
+#endif
+  set_cpu_threads(3);
+  std::atomic<int> total = 0;
+  parallel_for(9, [&](std::int64_t) { ++total; });
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    alarm(30);  // a child that hangs is ended
+    std::atomic<int> own = 0;
+    for (int repeat = 0; repeat < 20; ++repeat) parallel_for(9, [&](std::int64_t) { ++own; });
+    _exit(own == 20 * 9 && cpu_threads() == 3 ? 0 : 1);
+  }
+  int status = -1;
+  EXPECT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0) << "the child ended with " << status;
+  parallel_for(9, [&](std::int64_t) { ++total; });
+  EXPECT_EQ(total, 18);
+  set_cpu_threads(0);
 }
 
 INSTANTIATE_TEST_SUITE_P(Threads, Parallel, testing::Values(1, 2, 5));

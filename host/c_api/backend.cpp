@@ -1,13 +1,18 @@
 #include "ragtime/backend.hpp"
 
-#include <algorithm>
+#include <array>
 #include <cstring>
+#include <span>
 
 #include "host/c_api/call.hpp"
 #include "host/c_api/objects.hpp"
 
 using namespace ragtime;
 using namespace ragtime::c_api;
+
+namespace {
+constexpr std::int32_t most_dimensions = 8;  // of tensors made or copied
+}
 
 ragtime_status ragtime_backend_open(const char* device, const ragtime_allocator* allocator,
                                     ragtime_backend* backend) {
@@ -58,11 +63,14 @@ ragtime_status ragtime_tensor_create(ragtime_backend backend, ragtime_dtype dtyp
   return call("ragtime_tensor_create", [&] {
     const auto owner = backend_of(backend);
     out(tensor, "tensor");
-    const DType type = dtype_of(dtype, "dtype");
-    check(ndim >= 0 && ndim <= 8, ErrorCode::invalid_argument, "ndim is ", ndim, ": expected 0 to 8");
+    const Element type = element_of(dtype, "dtype");
+    check(ndim >= 0 && ndim <= most_dimensions, ErrorCode::invalid_argument, "ndim is ", ndim,
+          ": expected 0 to ", most_dimensions);
     check(ndim == 0 || shape != nullptr, ErrorCode::invalid_argument, "shape is null: expected ", ndim,
           " sizes");
-    std::int64_t bytes = static_cast<std::int64_t>(size_of(type));
+    bool is_empty = false;
+    for (std::int32_t i = 0; i < ndim; ++i) is_empty = is_empty || shape[i] == 0;
+    std::int64_t bytes = is_empty ? 0 : bytes_of(type);
     for (std::int32_t i = 0; i < ndim; ++i) {
       check(shape[i] >= 0, ErrorCode::invalid_argument, "shape[", i, "] is ", shape[i],
             ": expected 0 or more");
@@ -72,7 +80,7 @@ ragtime_status ragtime_tensor_create(ragtime_backend backend, ragtime_dtype dtyp
     const auto memory = std::make_shared<Buffer>(owner, static_cast<std::size_t>(bytes));
     owner->zero(memory->data(), memory->bytes());
     owner->synchronize();
-    *tensor = make_tensor(*owner, element_of(type), shape, ndim, memory->data(), memory);
+    *tensor = make_tensor(*owner, type, shape, ndim, memory->data(), memory);
   });
 }
 
@@ -89,4 +97,44 @@ ragtime_status ragtime_faults_destroy(ragtime_faults faults) {
 
 ragtime_status ragtime_faults_check(ragtime_faults faults, ragtime_stream stream) {
   return call("ragtime_faults_check", [&] { object_of<Faults>(faults, "faults")->status.check({stream}); });
+}
+
+ragtime_status ragtime_tensor_copy(ragtime_backend backend, const ragtime_tensor* from,
+                                   const ragtime_tensor* to, ragtime_stream stream) {
+  return call("ragtime_tensor_copy", [&] {
+    const auto owner = backend_of(backend);
+    check(from != nullptr, ErrorCode::invalid_argument, "from is null: expected a tensor");
+    check(to != nullptr, ErrorCode::invalid_argument, "to is null: expected a tensor");
+    check(from->ndim >= 0 && from->ndim <= most_dimensions, ErrorCode::shape_mismatch, "from has ",
+          from->ndim, " dimensions: expected 0 to ", most_dimensions);
+    check(from->ndim == 0 || from->shape != nullptr, ErrorCode::invalid_argument,
+          "from.shape is null: expected ", from->ndim, " sizes");
+    const Element element = element_of(*from, "from");
+    std::array<Extent, most_dimensions> sizes;
+    auto bytes = static_cast<std::size_t>(bytes_of(element));
+    for (std::int32_t i = 0; i < from->ndim; ++i) {
+      check(from->shape[i] >= 0, ErrorCode::shape_mismatch, "from.shape[", i, "] is ", from->shape[i],
+            ": expected 0 or more");
+      sizes[static_cast<std::size_t>(i)] = {from->shape[i]};
+      bytes *= static_cast<std::size_t>(from->shape[i]);  // what overflows is refused by the reader
+    }
+    const std::span<const Extent> shape(sizes.data(), static_cast<std::size_t>(from->ndim));
+    const auto read = [&](const ragtime_tensor* tensor, const char* name) {
+      const TensorReader reader =
+          is_on_host(*tensor) ? TensorReader::of_host(element) : TensorReader(*owner, element);
+      return reader(tensor, name, shape);
+    };
+    const void* const source = read(from, "from");
+    void* const target = read(to, "to");
+    if (bytes == 0) return;
+    const bool from_host = is_on_host(*from), to_host = is_on_host(*to);
+    if (from_host && to_host)
+      std::memmove(target, source, bytes);
+    else
+      owner->copy(target, source, bytes,
+                  from_host ? CopyKind::to_device
+                  : to_host ? CopyKind::to_host
+                            : CopyKind::on_device,
+                  {stream});
+  });
 }

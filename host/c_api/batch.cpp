@@ -31,6 +31,7 @@ void load(Batch& batch, const Loaded& loaded, ragtime_stream stream) {
   device->load(loaded, {stream});
   batch.device = device;
   batch.is_loaded = true;
+  batch.fetched.reset();
 }
 
 struct BatchArray {
@@ -58,8 +59,13 @@ BatchArray array_of(const Batch& batch, ragtime_batch_array array) {
       return {"code offsets", batch.device->code_offsets(), sizes.rows + 1};
     case RAGTIME_CODES:
       return {"codes", batch.device->codes(), sizes.codes};
-    case RAGTIME_CODE_WEIGHTS:
-      return {"weights of codes", batch.device->code_weights(), sizes.codes, Element::f32};
+    case RAGTIME_CODE_WEIGHTS: {
+      // A batch without a single code has all the weights it needs.
+      const void* const weights = batch.device->code_weights();
+      const bool is_empty = sizes.codes == 0 && batch.device->codes() != nullptr;
+      return {"weights of codes", weights == nullptr && is_empty ? batch.device->codes() : weights,
+              sizes.codes, Element::f32};
+    }
     case RAGTIME_SEQUENCE_COUNT:
       return {"number of sequences", view.counts, 1};
     case RAGTIME_ROW_COUNT:
@@ -85,22 +91,30 @@ RaggedView Batch::view() const {
 
 std::shared_ptr<Batch> batch_on(const Backend& backend, ragtime_batch handle, const char* name) {
   auto batch = object_of<Batch>(handle, name);
-  check(batch->backend->device() == backend.device() && batch->backend->index() == backend.index(),
-        ErrorCode::shape_mismatch, name, " is on ", name_of(batch->backend->device()), ": expected ",
-        name_of(backend.device()));
+  check_same_device(*batch->backend, backend, name);
   return batch;
 }
 
+void check_same_device(const Backend& has, const Backend& expected, const char* name) {
+  check(has.device() == expected.device() && has.index() == expected.index(), ErrorCode::shape_mismatch, name,
+        " is on ", name_of(has.device()), " ", has.index(), ": expected ", name_of(expected.device()), " ",
+        expected.index());
+}
+
 std::shared_ptr<Batch> batch_for_run(const Backend& backend, ragtime_batch handle, const char* name,
-                                     const Capacity& capacity, bool steps) {
+                                     const Capacity& capacity) {
   auto batch = batch_on(backend, handle, name);
   check(batch->is_loaded || batch->is_built(), ErrorCode::invalid_argument, name,
         " is empty: expected one that was loaded or built");
-  if (!batch->is_known()) return batch;
-  const Capacity sizes = batch->sizes();
+  if (!batch->is_known() && backend.device() != DeviceType::cpu) return batch;
+  Capacity sizes = batch->sizes();
+  if (!batch->is_known()) {  // but in this memory
+    const std::int32_t* const counts_in_use = batch->view().counts;
+    sizes = {counts_in_use[0], counts_in_use[1], counts_in_use[2], counts_in_use[3]};
+  }
   check_fits(sizes.sequences, capacity.sequences, "sequences");
   check_fits(sizes.rows, capacity.rows, "rows");
-  if (steps) check_fits(sizes.steps, capacity.steps, "steps");
+  check_fits(sizes.steps, capacity.steps, "steps");
   return batch;
 }
 

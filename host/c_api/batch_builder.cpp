@@ -20,8 +20,10 @@ BatchBuilderDesc desc_of(const ragtime_batch_builder_desc& given) {
   return {capacity_of(given.capacity), flag(given.allow_zero_length, "desc.allow_zero_length")};
 }
 
-// With memory for what its builds are fixed at.
-std::shared_ptr<Batch> batch_to_build(const Builder& builder, ragtime_batch handle) {
+// Where builds go: arrays of the batch that has them, else new ones in `memory`. Whether it then is a built
+// one, the build decides.
+std::shared_ptr<Batch> batch_to_build(const Builder& builder, ragtime_batch handle, Buffer& memory,
+                                      RaggedArrays& arrays) {
   auto batch = batch_on(*builder.backend, handle, "args.batch");
   check(!batch->is_loaded, ErrorCode::invalid_argument,
         "args.batch was loaded from the host: expected one of its own for building");
@@ -35,10 +37,10 @@ std::shared_ptr<Batch> batch_to_build(const Builder& builder, ragtime_batch hand
   covers(room.sequences, most.sequences, "sequences");
   covers(room.rows, most.rows, "rows");
   covers(room.steps, most.steps, "steps");
+  arrays = batch->built;
   if (!batch->is_built()) {
-    Buffer memory(batch->backend, RaggedArrays::bytes(room));
-    batch->built = RaggedArrays::in(memory.data(), room);
-    batch->memory = std::move(memory);
+    memory = Buffer(batch->backend, RaggedArrays::bytes(room));
+    arrays = RaggedArrays::in(memory.data(), room);
   }
   return batch;
 }
@@ -69,7 +71,7 @@ ragtime_status ragtime_batch_build(ragtime_batch_builder builder, const ragtime_
     check((given.lengths == nullptr) != (given.mask == nullptr), ErrorCode::invalid_argument,
           "args.lengths and args.mask are both ", given.lengths == nullptr ? "null" : "given",
           ": expected exactly one of them");
-    const FaultWord faults(given.faults);
+    const FaultWord faults(*object->backend, given.faults);
     const TensorReader read(*object->backend, DType::f32);
     BatchBuild build;
     build.sequences = read.of<std::int32_t>(given.sequences, "args.sequences", {Extent{1}});
@@ -94,23 +96,26 @@ ragtime_status ragtime_batch_build(ragtime_batch_builder builder, const ragtime_
       mask = read.of<std::uint8_t>(given.mask, "args.mask", {sequences, {steps}});
     }
 
-    const auto batch = batch_to_build(*object, given.batch);
-    build.batch = batch->built;
-    batch->fetched.reset();
+    Buffer memory;
+    const auto batch = batch_to_build(*object, given.batch, memory, build.batch);
     if (by_lengths)
       object->plan.from_lengths(lengths, build, {stream});
     else
       object->plan.from_mask(mask, steps, build, {stream});
+    if (!batch->is_built()) batch->memory = std::move(memory);
+    batch->built = build.batch;
+    batch->fetched.reset();
   });
 }
 
 ragtime_status ragtime_batch_fetch(ragtime_batch batch, ragtime_stream stream) {
   return call("ragtime_batch_fetch", [&] {
     const auto object = object_of<Batch>(batch, "batch");
-    check(object->is_built(), ErrorCode::invalid_argument,
-          "batch was not built on the device: expected one after ragtime_batch_build");
+    check(object->is_loaded || object->is_built(), ErrorCode::invalid_argument,
+          "batch is empty: expected one that was loaded or built");
+    if (!object->device->is_fixed()) return;  // the host knows what it loaded
     if (!object->counts) object->counts.emplace(object->backend, object->device->capacity());
     object->fetched.reset();
-    object->fetched = object->counts->fetch(object->built.view(), {stream});
+    object->fetched = object->counts->fetch(object->view(), {stream});
   });
 }

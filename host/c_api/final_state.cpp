@@ -14,6 +14,10 @@ FinalStateDesc desc_of(const ragtime_final_state_desc& given) {
           capacity_of(given.capacity)};
 }
 
+Capacity room_of(const FinalStateDesc& desc) {
+  return {desc.capacity.sequences, desc.capacity.rows, any_number, any_number};
+}
+
 // What stands in every row, or for every sequence.
 void* read(const Gather& gather, const ragtime_tensor* tensor, Extent count, const char* name) {
   return gather.reader()(tensor, name,
@@ -35,24 +39,31 @@ ragtime_status ragtime_final_state_destroy(ragtime_final_state final_state) {
 
 ragtime_status ragtime_final_state_forward(ragtime_final_state final_state, ragtime_batch batch,
                                            const ragtime_tensor* y, const ragtime_tensor* out,
-                                           ragtime_stream stream) {
+                                           ragtime_faults faults, ragtime_stream stream) {
   return call("ragtime_final_state_forward", [&] {
     const auto object = object_of<Gather>(final_state, "final_state");
-    const auto rows = batch_for_run(*object->backend, batch, "batch", object->desc.capacity, false);
+    const auto rows = batch_for_run(*object->backend, batch, "batch", room_of(object->desc));
+    const FaultWord word(*object->backend, faults, "faults");
+    RaggedView view = rows->view();
+    view.status = word.word();
     const void* const from = read(*object, y, rows->rows(), "y");
     void* const to = read(*object, out, rows->sequences(), "out");
-    object->plan.forward(rows->view(), from, to, {stream});
+    object->plan.forward(view, from, to, {stream});
   });
 }
 
 ragtime_status ragtime_final_state_backward(ragtime_final_state final_state, ragtime_batch batch,
                                             const ragtime_tensor* d_out, const ragtime_tensor* d_y,
-                                            int32_t accumulate, ragtime_stream stream) {
+                                            int32_t accumulate, ragtime_faults faults,
+                                            ragtime_stream stream) {
   return call("ragtime_final_state_backward", [&] {
     const auto object = object_of<Gather>(final_state, "final_state");
-    const auto rows = batch_for_run(*object->backend, batch, "batch", object->desc.capacity, false);
+    const auto rows = batch_for_run(*object->backend, batch, "batch", room_of(object->desc));
+    const FaultWord word(*object->backend, faults, "faults");
+    RaggedView view = rows->view();
+    view.status = word.word();
     const void* const from = read(*object, d_out, rows->sequences(), "d_out");
     void* const to = read(*object, d_y, rows->rows(), "d_y");
-    object->plan.backward(rows->view(), from, to, flag(accumulate, "accumulate"), {stream});
+    object->plan.backward(view, from, to, flag(accumulate, "accumulate"), {stream});
   });
 }

@@ -55,23 +55,31 @@ ragtime_status ragtime_layout_destroy(ragtime_layout layout) {
 }
 
 ragtime_status ragtime_layout_forward(ragtime_layout layout, ragtime_batch batch, const ragtime_tensor* from,
-                                      const ragtime_tensor* to, ragtime_stream stream) {
+                                      const ragtime_tensor* to, ragtime_faults faults,
+                                      ragtime_stream stream) {
   return call("ragtime_layout_forward", [&] {
     const auto object = object_of<Conversion>(layout, "layout");
-    const auto rows = batch_for_run(*object->backend, batch, "batch", object->desc.capacity, true);
+    const auto rows = batch_for_run(*object->backend, batch, "batch", object->desc.capacity);
+    const FaultWord word(*object->backend, faults, "faults");
+    RaggedView view = rows->view();
+    view.status = word.word();
     const void* const source = read(*object, *rows, from, object->desc.from, "from");
     void* const target = read(*object, *rows, to, object->desc.to, "to");
-    object->plan.forward(rows->view(), source, target, {stream});
+    object->plan.forward(view, source, target, {stream});
   });
 }
 
 ragtime_status ragtime_layout_backward(ragtime_layout layout, ragtime_batch batch, const ragtime_tensor* d_to,
-                                       const ragtime_tensor* d_from, ragtime_stream stream) {
+                                       const ragtime_tensor* d_from, ragtime_faults faults,
+                                       ragtime_stream stream) {
   return call("ragtime_layout_backward", [&] {
     const auto object = object_of<Conversion>(layout, "layout");
-    const auto rows = batch_for_run(*object->backend, batch, "batch", object->desc.capacity, true);
+    const auto rows = batch_for_run(*object->backend, batch, "batch", object->desc.capacity);
+    const FaultWord word(*object->backend, faults, "faults");
+    RaggedView view = rows->view();
+    view.status = word.word();
     const void* const source = read(*object, *rows, d_to, object->desc.to, "d_to");
     void* const target = read(*object, *rows, d_from, object->desc.from, "d_from");
-    object->plan.backward(rows->view(), source, target, {stream});
+    object->plan.backward(view, source, target, {stream});
   });
 }

@@ -8,7 +8,15 @@ using namespace ragtime::c_api;
 
 namespace {
 
-using Lstm = Planned<LstmPlan, LstmDesc, Kind::lstm>;
+struct Lstm : Planned<LstmPlan, LstmDesc, Kind::lstm> {
+  Lstm(std::shared_ptr<Backend> owner, const LstmDesc& description) : Planned(std::move(owner), description) {
+    const LstmChoice choice = plan.choice();
+    algorithm = choice.algorithm;
+    needs_counts = backend->device() == DeviceType::cuda && !choice.graph_takes_any_batch;
+  }
+  LstmAlgorithm algorithm = LstmAlgorithm::automatic;
+  bool needs_counts = false;  // on the host: it launches step by step
+};
 
 LstmAlgorithm algorithm_of(ragtime_lstm_algorithm algorithm) {
   switch (static_cast<int>(algorithm)) {
@@ -49,12 +57,16 @@ LstmDesc desc_of(const ragtime_lstm_desc& given) {
 struct Reader {
   Reader(const Lstm& lstm, ragtime_batch batch_handle, ragtime_faults faults_handle)
       : desc(lstm.desc),
-        batch(batch_for_run(*lstm.backend, batch_handle, "args.batch", desc.capacity, true)),
-        faults(faults_handle),
+        batch(batch_for_run(*lstm.backend, batch_handle, "args.batch", desc.capacity)),
+        faults(*lstm.backend, faults_handle),
         read(lstm.reader()),
         rows(batch->rows()),
         sequences(batch->sequences()),
-        cells{desc.num_layers * desc.directions()} {}
+        cells{desc.num_layers * desc.directions()} {
+    check(batch->is_known() || !lstm.needs_counts, ErrorCode::invalid_argument,
+          "args.batch is fixed and was not fetched: expected one after ragtime_batch_fetch, since ",
+          name_of(lstm.algorithm), " launches step by step");
+  }
 
   void* input(const ragtime_tensor* tensor, const char* name) const {
     return read(tensor, name, {rows, {desc.input_size}});
@@ -152,6 +164,8 @@ ragtime_status ragtime_lstm_backward(ragtime_lstm lstm, const ragtime_lstm_backw
   return call("ragtime_lstm_backward", [&] {
     const auto object = object_of<Lstm>(lstm, "lstm");
     const ragtime_lstm_backward_args given = taken(args, "args");
+    check(object->desc.training, ErrorCode::unsupported,
+          "lstm was created with inference 1: expected one with 0 for a backward run");
     const Reader reader(*object, given.batch, given.faults);
     auto run = run_of<LstmBackward>(*object, reader, given);
     run.d_y = reader.output(given.d_y, "args.d_y");

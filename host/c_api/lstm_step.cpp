@@ -98,6 +98,8 @@ ragtime_status ragtime_lstm_step_backward(ragtime_lstm_step step, const ragtime_
   return call("ragtime_lstm_step_backward", [&] {
     const auto object = object_of<Step>(step, "step");
     const ragtime_lstm_step_backward_args given = taken(args, "args");
+    check(object->desc.training, ErrorCode::unsupported,
+          "step was created with training 0: expected one with 1 for a backward run");
     const Reader reader(*object);
     auto run = run_of<LstmStepBackward>(*object, reader, given);
     run.d_h_next = reader.h(given.d_h_next, "args.d_h_next");

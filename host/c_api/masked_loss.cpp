@@ -63,10 +63,18 @@ MaskedLossDesc desc_of(const ragtime_masked_loss_desc& given) {
   desc.outputs = given.outputs;
   desc.padded_steps = given.padded_steps;
   desc.label_smoothing = given.label_smoothing;
-  desc.ignore_index = given.ignore_index;
+  if (flag(given.has_ignore_index, "desc.has_ignore_index")) desc.ignore_index = given.ignore_index;
   desc.hazards_are_logits = !flag(given.hazards, "desc.hazards");
   desc.capacity = capacity_of(given.capacity);
   return desc;
+}
+
+// What of a batch counts against the capacity.
+Capacity room_of(const MaskedLossDesc& desc) {
+  Capacity room = {desc.capacity.sequences, any_number, any_number, any_number};
+  if (desc.layout == LossLayout::rows) room.rows = desc.capacity.rows;
+  if (desc.layout == LossLayout::padded) room.steps = desc.padded_steps;
+  return room;
 }
 
 struct Shape {
@@ -99,6 +107,27 @@ struct Shapes {
   Shape row, element, sequence, weight, one, loss, offsets;
 };
 
+// Where the host can look: the labels of every row that may count are among the `ids` there are.
+void check_target_offsets(const MaskedLossDesc& desc, const MaskedLossArgs& run, std::int64_t ids) {
+  const std::int32_t* const begins = run.batch.visit_offsets;
+  for (std::int32_t b = 0; b < run.batch.counts[0]; ++b) {
+    const std::int64_t length = begins[b + 1] - begins[b];
+    const std::int64_t first = desc.layout == LossLayout::rows     ? begins[b]
+                               : desc.layout == LossLayout::padded ? b * desc.padded_steps
+                                                                   : b;
+    const std::int64_t count = desc.layout == LossLayout::sequences
+                                   ? (length > 0 ? 1 : 0)
+                                   : std::min(length, std::int64_t{INT32_MAX});
+    for (std::int64_t row = first; row < first + count; ++row) {
+      if (run.row_weight != nullptr && run.row_weight[row] == 0) continue;
+      const std::int32_t begin = run.target_offsets[row], end = run.target_offsets[row + 1];
+      check(begin >= 0 && begin <= end && end <= ids, ErrorCode::out_of_range, "args.target_offsets[", row,
+            "] and [", row + 1, "] are ", begin, " and ", end, ": expected two in order, in [0, ", ids,
+            "], the number of args.target_ids");
+    }
+  }
+}
+
 }  // namespace
 
 ragtime_status ragtime_masked_loss_create(ragtime_backend backend, const ragtime_masked_loss_desc* desc,
@@ -120,9 +149,8 @@ ragtime_status ragtime_masked_loss_run(ragtime_masked_loss loss, const ragtime_m
     const auto object = object_of<Loss>(loss, "loss");
     const ragtime_masked_loss_args given = taken(args, "args");
     const MaskedLossDesc& desc = object->desc;
-    const auto batch = batch_for_run(*object->backend, given.batch, "args.batch", desc.capacity,
-                                     desc.layout == LossLayout::padded);
-    const FaultWord faults(given.faults);
+    const auto batch = batch_for_run(*object->backend, given.batch, "args.batch", room_of(desc));
+    const FaultWord faults(*object->backend, given.faults);
     const TensorReader read = object->reader();
     const Shapes shapes(desc, *batch);
     // Sums are wider than what they are sums of.
@@ -147,6 +175,9 @@ ragtime_status ragtime_masked_loss_run(ragtime_masked_loss loss, const ragtime_m
                                                  : sum(given.loss, "args.loss", shapes.one);
     run.weight_sum = sum(given.weight_sum, "args.weight_sum", shapes.one);
     run.d_logits = read(given.d_logits, "args.d_logits", shapes.element);
+    if (object->backend->device() == DeviceType::cpu && run.target_offsets != nullptr &&
+        run.target_ids != nullptr)
+      check_target_offsets(desc, run, first_size(given.target_ids, "args.target_ids"));
     check_space(given.workspace, given.workspace_bytes, object->plan.workspace_bytes(), "args.workspace");
     run.workspace = given.workspace;
     run.status = faults.word();

@@ -23,7 +23,8 @@ struct OpenBackend {
 
 struct Faults {
   static constexpr Kind kind = Kind::faults;
-  explicit Faults(std::shared_ptr<Backend> owner) : status(std::move(owner)) {}
+  explicit Faults(const std::shared_ptr<Backend>& owner) : backend(owner), status(owner) {}
+  std::shared_ptr<Backend> backend;
   Status status;
 };
 
@@ -57,18 +58,26 @@ inline std::shared_ptr<Backend> backend_of(ragtime_backend handle) {
   return object_of<OpenBackend>(handle, "backend")->backend;
 }
 
+// Throws Error(shape_mismatch) that names the argument where they are not on one device.
+void check_same_device(const Backend& has, const Backend& expected, const char* name);
+
 // A batch on this backend's device.
 std::shared_ptr<Batch> batch_on(const Backend& backend, ragtime_batch handle, const char* name);
-// Also loaded or built, and within the plan's capacity so far as the host knows. steps: whether that of the
-// capacity counts.
-std::shared_ptr<Batch> batch_for_run(const Backend& backend, ragtime_batch handle, const char* name,
-                                     const Capacity& capacity, bool steps);
+// Of a capacity: what does not count.
+inline constexpr std::int64_t any_number = INT64_MAX;
 
-// args.faults of a run, for as long as the call takes.
+// Also loaded or built, and within the plan's capacity so far as the host can see: on the CPU always,
+// elsewhere where it loaded or fetched the counts. Codes do not count.
+std::shared_ptr<Batch> batch_for_run(const Backend& backend, ragtime_batch handle, const char* name,
+                                     const Capacity& capacity);
+
+// args.faults of a run on this backend's device, for as long as the call takes.
 class FaultWord {
  public:
-  explicit FaultWord(ragtime_faults handle)
-      : faults_(handle == nullptr ? nullptr : object_of<Faults>(handle, "args.faults")) {}
+  FaultWord(const Backend& backend, ragtime_faults handle, const char* name = "args.faults")
+      : faults_(handle == nullptr ? nullptr : object_of<Faults>(handle, name)) {
+    if (faults_ != nullptr) check_same_device(*faults_->backend, backend, name);
+  }
   std::uint64_t* word() const { return faults_ == nullptr ? nullptr : faults_->status.word(); }
 
  private:

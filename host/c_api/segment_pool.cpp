@@ -91,14 +91,20 @@ Run run_of(const Pool& pool, const Reader& reader, const Given& given) {
     run.weights = reader.read.of<float>(given.weights, "args.weights", {Extent{reader.items, true}});
   run.attention = reader.template attention<AttentionWeights>(
       given.attention, "args.attention.w1", "args.attention.b1", "args.attention.w2", "args.attention.b2");
-  const bool has_items = reader.desc.vocab_size > 0 ? run.codes != nullptr : run.values != nullptr;
-  if (reader.is_host && has_items && run.segments != nullptr && run.offsets != nullptr) {
+  // Where the host can look, it does. What is null has an error of its own, in the plan.
+  const bool misses_items =
+      reader.desc.items > 0 && (reader.desc.vocab_size > 0 ? run.codes == nullptr : run.values == nullptr);
+  if (reader.is_host && !misses_items && run.segments != nullptr && run.offsets != nullptr) {
     const std::int32_t used = run.segments[0];
     check(used >= 0 && used <= reader.segments, ErrorCode::out_of_range, "args.segments[0] is ", used,
           ": expected 0 to ", reader.segments, ", for which args.offsets has room");
-    const std::int32_t last = run.offsets[used];
-    check(last >= 0 && last <= reader.items, ErrorCode::out_of_range, "args.offsets[", used, "] is ", last,
-          ": expected 0 to ", reader.items, ", the number of ",
+    check(run.offsets[0] == 0, ErrorCode::out_of_range, "args.offsets[0] is ", run.offsets[0],
+          ": expected 0");
+    for (std::int32_t i = 0; i < used; ++i)
+      check(run.offsets[i + 1] >= run.offsets[i], ErrorCode::out_of_range, "args.offsets[", i + 1, "] is ",
+            run.offsets[i + 1], ": expected at least ", run.offsets[i], ", the offset before it");
+    check(run.offsets[used] <= reader.items, ErrorCode::out_of_range, "args.offsets[", used, "] is ",
+          run.offsets[used], ": expected at most ", reader.items, ", the number of ",
           reader.desc.vocab_size > 0 ? "args.codes" : "rows of args.values");
   }
   check_space(given.workspace, given.workspace_bytes, pool.plan.workspace_bytes(), "args.workspace");
@@ -132,7 +138,7 @@ ragtime_status ragtime_segment_pool_forward(ragtime_segment_pool pool,
     const auto object = object_of<Pool>(pool, "pool");
     const ragtime_segment_pool_forward_args given = taken(args, "args");
     const Reader reader(*object, given);
-    const FaultWord faults(given.faults);
+    const FaultWord faults(*object->backend, given.faults);
     auto run = run_of<SegmentPoolForward>(*object, reader, given);
     run.out = reader.pooled(given.out, "args.out");
     if (given.reserve != nullptr)

@@ -94,6 +94,42 @@ Element element_of(DType dtype) {
   return Element::f32;
 }
 
+Element element_of(ragtime_dtype dtype, const char* name) {
+  switch (static_cast<int>(dtype)) {
+    case RAGTIME_F32:
+      return Element::f32;
+    case RAGTIME_F64:
+      return Element::f64;
+    case RAGTIME_BF16:
+      return Element::bf16;
+    case RAGTIME_F16:
+      return Element::f16;
+    case RAGTIME_I32:
+      return Element::int32;
+    case RAGTIME_U8:
+      return Element::uint8;
+    case RAGTIME_U64:
+      return Element::uint64;
+  }
+  fail(ErrorCode::invalid_argument, name, " is ", static_cast<int>(dtype), ": expected one of ragtime_dtype");
+}
+
+Element element_of(const ragtime_tensor& tensor, const char* name) {
+  for (const Element element : {Element::f32, Element::f64, Element::bf16, Element::f16, Element::int32,
+                                Element::uint64, Element::uint8})
+    if (is_element(tensor, element)) return element;
+  fail(ErrorCode::shape_mismatch, name, " is of ", text_of_dtype(tensor),
+       ": expected f32, f64, bf16, f16, int32, uint64 or uint8");
+}
+
+std::int64_t bytes_of(Element element) {
+  return facts_of(element).bits / 8;
+}
+
+bool is_on_host(const ragtime_tensor& tensor) {
+  return static_cast<int>(tensor.device.device_type) == place_cpu;
+}
+
 void* TensorReader::read(const ragtime_tensor* tensor, const char* name, Element element,
                          std::span<const Extent> shape) const {
   if (tensor == nullptr) return nullptr;
@@ -111,8 +147,8 @@ void* TensorReader::read(const ragtime_tensor* tensor, const char* name, Element
   const auto ndim = static_cast<std::int32_t>(shape.size());
   check(tensor->ndim == ndim, mismatch, name, " has ", tensor->ndim, " dimensions: expected ",
         text_of(shape));
-  check(tensor->shape != nullptr, ErrorCode::invalid_argument, name, ".shape is null: expected ", ndim,
-        " sizes");
+  check(ndim == 0 || tensor->shape != nullptr, ErrorCode::invalid_argument, name, ".shape is null: expected ",
+        ndim, " sizes");
   bool fits = true;
   const Extent* expected = shape.data();
   for (std::int32_t i = 0; i < ndim; ++i, ++expected)
@@ -120,7 +156,7 @@ void* TensorReader::read(const ragtime_tensor* tensor, const char* name, Element
            (tensor->shape[i] == expected->size || (expected->or_more && tensor->shape[i] > expected->size));
   check(fits, mismatch, name, " has shape ", shape_of(*tensor), ": expected ", text_of(shape));
 
-  const std::int64_t element_bytes = facts_of(element).bits / 8;
+  const std::int64_t element_bytes = bytes_of(element);
   std::int64_t elements = 1;
   for (std::int32_t i = ndim - 1; i >= 0; --i) {
     const bool matters = tensor->shape[i] > 1;
@@ -142,7 +178,12 @@ void* TensorReader::read(const ragtime_tensor* tensor, const char* name, Element
   }
   check(tensor->data != nullptr, ErrorCode::invalid_argument, name, ".data is null: expected ", bytes,
         " bytes");
-  const auto address = reinterpret_cast<std::uintptr_t>(tensor->data) + tensor->byte_offset;
+  std::uintptr_t address = 0, end = 0;
+  check(!__builtin_add_overflow(reinterpret_cast<std::uintptr_t>(tensor->data), tensor->byte_offset,
+                                &address) &&
+            !__builtin_add_overflow(address, static_cast<std::uintptr_t>(bytes), &end),
+        ErrorCode::invalid_argument, name, ".byte_offset is ", tensor->byte_offset,
+        ": expected a place from which ", bytes, " bytes are memory");
   check(address % static_cast<std::uintptr_t>(element_bytes) == 0, ErrorCode::invalid_argument, name,
         " is not aligned to its elements of ", element_bytes, " bytes");
   return reinterpret_cast<void*>(address);
@@ -161,7 +202,8 @@ ragtime_managed_tensor* make_tensor(const Backend& backend, Element element, con
   std::int64_t stride = 1;
   for (std::int32_t i = ndim - 1; i >= 0; --i) {
     owned->strides[static_cast<std::size_t>(i)] = stride;
-    stride *= std::max<std::int64_t>(shape[i], 1);
+    // Beyond any memory only where there are no elements; then no stride is ever used.
+    if (__builtin_mul_overflow(stride, std::max<std::int64_t>(shape[i], 1), &stride)) stride = 1;
   }
   owned->owner = std::move(owner);
   ragtime_tensor& tensor = owned->managed.dl_tensor;
@@ -188,8 +230,8 @@ std::int64_t first_size(const ragtime_tensor* tensor, const char* name) {
         " dimensions: expected 1 or more");
   check(tensor->shape != nullptr, ErrorCode::invalid_argument, name, ".shape is null: expected ",
         tensor->ndim, " sizes");
-  check(tensor->shape[0] >= 0, ErrorCode::shape_mismatch, name, " has shape ", shape_of(*tensor),
-        ": expected sizes of 0 or more");
+  check(tensor->shape[0] >= 0, ErrorCode::shape_mismatch, name, ".shape[0] is ", tensor->shape[0],
+        ": expected 0 or more");
   return tensor->shape[0];
 }
 

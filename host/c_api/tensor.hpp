@@ -17,6 +17,12 @@ namespace ragtime::c_api {
 enum class Element : std::uint8_t { f32, f64, bf16, f16, int32, uint64, uint8 };
 
 Element element_of(DType dtype);
+// Of any enumerator; else Error(invalid_argument) that names the argument.
+Element element_of(ragtime_dtype dtype, const char* name);
+// Of a tensor's own; Error(shape_mismatch) where it is none of these.
+Element element_of(const ragtime_tensor& tensor, const char* name);
+std::int64_t bytes_of(Element element);
+bool is_on_host(const ragtime_tensor& tensor);
 
 template <class T>
 constexpr Element element_of_type() {
@@ -35,8 +41,10 @@ struct Extent {
 // Checks tensors of one device; what it throws names the tensor, what it has, and what was expected.
 class TensorReader {
  public:
-  TensorReader(const Backend& backend, DType dtype)
-      : device_(backend.device()), index_(backend.index()), element_(element_of(dtype)) {}
+  TensorReader(const Backend& backend, DType dtype) : TensorReader(backend, element_of(dtype)) {}
+  TensorReader(const Backend& backend, Element element)
+      : TensorReader(backend.device(), backend.index(), element) {}
+  static TensorReader of_host(Element element) { return {DeviceType::cpu, 0, element}; }
 
   // The first element; null for a null tensor, which means that it is not given. Never null for one that is,
   // even where it has no elements.
@@ -64,6 +72,9 @@ class TensorReader {
   }
 
  private:
+  TensorReader(DeviceType device, int index, Element element)
+      : device_(device), index_(index), element_(element) {}
+
   DeviceType device_;
   int index_;
   Element element_;

@@ -125,18 +125,24 @@ void DeviceBatch::stage(const RaggedLayout& layout, const RaggedBatch* batch, St
   std::size_t at_code_offsets = 0, at_codes = 0, at_weights = 0, at_ids = 0;
   std::vector<std::int32_t> code_offsets;
   std::vector<std::uint32_t> ids;
-  if (batch != nullptr) {
-    code_offsets = batch->code_offsets;
+  // What is fixed has places for codes whether or not this load has any, so that the next one finds them.
+  static const RaggedBatch no_codes;
+  if (batch != nullptr || is_fixed_) {
+    const RaggedBatch& given = batch != nullptr ? *batch : no_codes;
+    if (batch != nullptr)
+      code_offsets = given.code_offsets;
+    else
+      code_offsets.assign(static_cast<std::size_t>(size.rows) + 1, 0);
     // One more, the end once again: whoever asks for the codes of the row after the last finds none.
     code_offsets.push_back(code_offsets.back());
-    ids = batch->sequence_ids;
+    ids = given.sequence_ids;
     if (is_fixed_ && ids.empty()) {  // what they are where there are none, so that there always are some
       ids.resize(static_cast<std::size_t>(size.sequences));
       std::iota(ids.begin(), ids.end(), 0u);
     }
     at_code_offsets = staging.add(code_offsets, room.rows + 2);
-    at_codes = staging.add(batch->codes, room.codes);
-    at_weights = staging.add(batch->code_weights, fixed_weights_ ? room.codes : 0);
+    at_codes = staging.add(given.codes, room.codes);
+    at_weights = staging.add(given.code_weights, fixed_weights_ ? room.codes : 0);
     at_ids = staging.add(ids, is_fixed_ ? room.sequences : 0);
   }
   staging.copy(staging_, memory_, stream);

@@ -90,7 +90,7 @@ std::int64_t prefix_length(std::span<const std::uint8_t> mask, std::int64_t b, s
 RaggedLayout RaggedLayout::from_lengths(std::span<const std::int32_t> lengths, RaggedOptions options) {
   RaggedLayout layout;
   check(static_cast<std::int64_t>(lengths.size()) < most, ErrorCode::invalid_argument, "lengths has ",
-        lengths.size(), " elements: expected less than 2^31");
+        lengths.size(), " elements: expected at most 2^31 - 2");
   layout.visit_offsets.reserve(lengths.size() + 1);
   std::int64_t rows = 0;
   for (std::size_t b = 0; b < lengths.size(); ++b) {

@@ -28,10 +28,11 @@ class BatchBuilderCpu final : public BatchBuilderOperation {
     const std::int64_t sequences = sequences_of(args);
     Carver carver(args.workspace);
     const Workspace workspace = carve(carver);
+    for (std::int64_t b = 0; b < sequences; ++b) workspace.lengths[b] = std::max(lengths[b], 0);
+    check_fits_all(sequences, workspace);  // before anything is written, the status word too
     for (std::int64_t b = 0; b < sequences; ++b) {
       if (lengths[b] < 0) report(args.status, Fault::bad_length, b);
       if (lengths[b] == 0) report_zero(args, b);
-      workspace.lengths[b] = std::max(lengths[b], 0);
     }
     finish(sequences, workspace, args);
   }
@@ -43,8 +44,11 @@ class BatchBuilderCpu final : public BatchBuilderOperation {
     const Workspace workspace = carve(carver);
     parallel_blocks(sequences, sequences_per_block, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t b = begin; b < end; ++b)
-        workspace.lengths[b] = measure(mask + b * padded_steps, padded_steps, b, args);
+        workspace.lengths[b] = measure(mask + b * padded_steps, padded_steps);
     });
+    check_fits_all(sequences, workspace);
+    for (std::int64_t b = 0; b < sequences; ++b)
+      report_mask(mask + b * padded_steps, padded_steps, workspace.lengths[b], b, args);
     finish(sequences, workspace, args);
   }
 
@@ -69,15 +73,18 @@ class BatchBuilderCpu final : public BatchBuilderOperation {
     if (!desc_.allow_zero_length) report(args.status, Fault::zero_length, b);
   }
 
-  std::int32_t measure(const std::uint8_t* row, std::int64_t steps, std::int64_t b,
-                       const BatchBuild& args) const {
-    const std::int64_t length = std::find_if(row, row + steps, [](int value) { return value != 1; }) - row;
+  static std::int32_t measure(const std::uint8_t* row, std::int64_t steps) {
+    return static_cast<std::int32_t>(std::find_if(row, row + steps, [](int value) { return value != 1; }) -
+                                     row);
+  }
+
+  void report_mask(const std::uint8_t* row, std::int64_t steps, std::int64_t length, std::int64_t b,
+                   const BatchBuild& args) const {
     const auto* const wrong = std::find_if(row + length, row + steps, [](int value) { return value != 0; });
     if (wrong != row + steps)
       report(args.status, *wrong == 1 ? Fault::mask_hole : Fault::bad_mask_value, b * steps + (wrong - row));
     else if (length == 0)
       report_zero(args, b);
-    return static_cast<std::int32_t>(length);
   }
 
   void check_fits_all(std::int64_t sequences, const Workspace& workspace) const {
@@ -91,7 +98,6 @@ class BatchBuilderCpu final : public BatchBuilderOperation {
   }
 
   void finish(std::int64_t sequences, const Workspace& workspace, const BatchBuild& args) const {
-    check_fits_all(sequences, workspace);
     const RaggedArrays& batch = args.batch;
     std::int32_t longest = 0;
     batch.visit_offsets[0] = 0;

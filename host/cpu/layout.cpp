@@ -1,5 +1,6 @@
 #include <algorithm>
 
+#include "host/core/capacity.hpp"
 #include "host/cpu/cpu_operations.hpp"
 #include "host/cpu/parallel.hpp"
 
@@ -9,10 +10,12 @@ namespace {
 template <class T>
 class LayoutCpu final : public LayoutOperation {
  public:
-  explicit LayoutCpu(const LayoutDesc& desc) : width_(desc.width), padded_steps_(desc.padded_steps) {}
+  explicit LayoutCpu(const LayoutDesc& desc)
+      : width_(desc.width), padded_steps_(desc.padded_steps), capacity_(desc.capacity) {}
 
   void run(const RaggedView& batch, Layout from, const void* source, Layout to, void* target,
            double padding_value, Stream) const override {
+    check_batch_fits(batch.counts, capacity_);
     // In order, so that a sequence's place among those still alive, i, is its place within a packed step.
     parallel_for(batch.counts[0], [&](std::int64_t i) {
       const std::int64_t b = batch.order[i];
@@ -43,6 +46,7 @@ class LayoutCpu final : public LayoutOperation {
   }
 
   std::int64_t width_, padded_steps_;
+  Capacity capacity_;
 };
 
 }  // namespace

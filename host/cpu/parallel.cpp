@@ -1,9 +1,12 @@
 #include "host/cpu/parallel.hpp"
 
+#include <pthread.h>
+
 #include <atomic>
 #include <condition_variable>
 #include <cstdlib>
 #include <mutex>
+#include <new>
 #include <thread>
 #include <vector>
 
@@ -34,6 +37,14 @@ class Pool {
   }
 
   int threads() const { return threads_; }
+
+  // In a child of fork: its parent's helpers are not there, and what they held nobody gives back. A pool as
+  // new.
+  void after_fork() {
+    const int threads = threads_;
+    new (this) Pool;
+    threads_ = threads;
+  }
 
   void run(std::int64_t count, void (*body)(void*, std::int64_t), void* context) {
     std::unique_lock running(running_, std::defer_lock);
@@ -110,6 +121,8 @@ thread_local bool Pool::inside_ = false;
 
 Pool& pool() {
   static Pool instance;
+  static const int registered = pthread_atfork(nullptr, nullptr, [] { pool().after_fork(); });
+  (void)registered;
   return instance;
 }
 

@@ -41,6 +41,7 @@ void LayoutPlan::forward(const RaggedView& batch, const void* from, void* to, St
   check_batch(batch);
   check_given(from, "from");
   check_given(to, "to");
+  check(from != to, ErrorCode::invalid_argument, "from and to are the same memory: expected two pieces");
   operation_->run(batch, desc_.from, from, desc_.to, to, desc_.padding_value, stream);
 }
 
@@ -48,6 +49,8 @@ void LayoutPlan::backward(const RaggedView& batch, const void* d_to, void* d_fro
   check_batch(batch);
   check_given(d_to, "d_to");
   check_given(d_from, "d_from");
+  check(d_to != d_from, ErrorCode::invalid_argument,
+        "d_to and d_from are the same memory: expected two pieces");
   operation_->run(batch, desc_.to, d_to, desc_.from, d_from, 0, stream);
 }
 

@@ -14,6 +14,8 @@ namespace ragtime {
 struct LstmStepPlan::State {
   State(std::shared_ptr<Backend> given, const LstmStepDesc& step)
       : desc(step), backend(std::move(given)), batch(backend), plan(backend, lstm_desc(step)) {
+    carve_workspace(nullptr);  // throws where there can be no such memory
+    if (desc.training) carve_reserve(nullptr);
     const std::vector<std::int32_t> lengths(static_cast<std::size_t>(step.sequences), 1);
     batch.load(RaggedLayout::from_lengths(lengths));
     backend->synchronize();
@@ -45,13 +47,20 @@ struct LstmStepPlan::State {
   // Forward keeps y in the reserve when training (backward reads it), else in the workspace.
   Memory carve(const void* memory, bool with_y, bool with_states, std::size_t lstm_bytes) const {
     Carver carver(memory);
-    const std::int64_t element = static_cast<std::int64_t>(size_of(desc.dtype));
-    const std::int64_t h_bytes = desc.sequences * plan.desc().output_size() * element;
-    const std::int64_t c_bytes = desc.sequences * desc.hidden_size * element;
+    // Of states as wide as `width`, of so many layers.
+    const auto bytes = [&](std::int64_t layers, std::int64_t width) {
+      std::int64_t product = static_cast<std::int64_t>(size_of(desc.dtype));
+      for (const std::int64_t factor : {layers, desc.sequences, width})
+        check(!__builtin_mul_overflow(product, factor, &product), ErrorCode::out_of_memory, "states of ",
+              layers, " layers, ", desc.sequences, " sequences and width ", width,
+              " are larger than any memory");
+      return product;
+    };
+    const std::int64_t projected = plan.desc().output_size();
     Memory cut{};
-    if (with_y) cut.y = carver.take<std::byte>(h_bytes);
-    if (with_states) cut.h = carver.take<std::byte>(desc.num_layers * h_bytes);
-    if (with_states) cut.c = carver.take<std::byte>(desc.num_layers * c_bytes);
+    if (with_y) cut.y = carver.take<std::byte>(bytes(1, projected));
+    if (with_states) cut.h = carver.take<std::byte>(bytes(desc.num_layers, projected));
+    if (with_states) cut.c = carver.take<std::byte>(bytes(desc.num_layers, desc.hidden_size));
     cut.lstm = carver.take<std::byte>(static_cast<std::int64_t>(lstm_bytes));
     cut.bytes = carver.bytes();
     return cut;
@@ -90,7 +99,8 @@ void LstmStepPlan::forward(const LstmStepForward& args, Stream stream) const {
   check_memory(args.reserve, reserve_bytes(), "reserve");
   const State& state = *state_;
   const bool training = state.desc.training;
-  check(!training || (args.h != args.h_next && args.c != args.c_next), ErrorCode::invalid_argument,
+  const auto is_kept = [&](const void* next) { return next != args.h && next != args.c; };
+  check(!training || (is_kept(args.h_next) && is_kept(args.c_next)), ErrorCode::invalid_argument,
         "h_next and c_next are the same memory as h and c: backward needs both, expected separate memory "
         "when training");
   const State::Memory workspace = state.carve_workspace(args.workspace);

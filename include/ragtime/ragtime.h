@@ -10,9 +10,9 @@
  * sequence, E embedding width, H hidden width, P projected width (H without projection), L layers,
  * D directions, K outputs. Ragged layout: row = visit_offsets[b] + t; nothing is padded.
  *
- * Every function returns a ragtime_status and, when that is not RAGTIME_OK, leaves a text that names the
- * argument, its value and what was expected in ragtime_last_error(); outputs are then untouched. No C++
- * exception leaves the library.
+ * Every function that can fail returns a ragtime_status and, when that is not RAGTIME_OK, leaves a text that
+ * names the argument, its value and what was expected in ragtime_last_error(); outputs are then untouched. No
+ * C++ exception leaves the library.
  *
  * These errors hold for every argument of its kind, and are not repeated below:
  * - handle: RAGTIME_INVALID_ARGUMENT when it is null, destroyed, of another kind, or never was one;
@@ -37,15 +37,18 @@
  * its backend; work that is queued on a stream is the caller's to wait for before memory goes.
  *
  * Threads: plans and backends never change, so any number of threads may run one plan at once, each with a
- * workspace and a reserve of its own. A batch may be read by many, and loaded or built by one while nobody
- * else uses it. The last error belongs to its thread.
+ * workspace and a reserve of its own. A batch may be read by many, and loaded, built or fetched by one while
+ * nobody else uses it; a fault word may be given to many runs, and checked while none of them is under way.
+ * The last error belongs to its thread. On CUDA the device of the backend must be current (cudaSetDevice) in
+ * every thread that calls.
  *
  * Tensors are DLPack's DLTensor: ragtime_tensor has the same layout, and is that type where
  * <dlpack/dlpack.h> was included before. Each is checked: dtype, device, number of dimensions, sizes, and
  * that it is contiguous in row-major order. Where a size in use may be smaller than the array (N, B as first
  * dimension) a larger array is taken, and what is beyond is not touched.
  *
- * Structs begin with struct_size, which is sizeof the struct; everything else at zero is the default.
+ * Descriptions and arguments begin with struct_size, which is sizeof the struct; everything else at zero is
+ * the default.
  */
 
 #include <stddef.h>
@@ -59,9 +62,9 @@
 
 /* In C++ an enumeration must be able to hold whatever number a caller gives. */
 #ifdef __cplusplus
-#define RAGTIME_INT32 : int32_t
+#define RAGTIME_ENUM_BASE : int32_t
 #else
-#define RAGTIME_INT32
+#define RAGTIME_ENUM_BASE
 #endif
 
 #ifdef __cplusplus
@@ -72,7 +75,7 @@ extern "C" {
 #define RAGTIME_VERSION_TEXT "0.1.0"
 
 /** How a call ended. */
-typedef enum ragtime_status RAGTIME_INT32 {
+typedef enum ragtime_status RAGTIME_ENUM_BASE {
   RAGTIME_OK = 0,               /**< done, or queued on the stream */
   RAGTIME_INVALID_ARGUMENT = 1, /**< a value that can never be right: null, a negative size, a dead handle */
   RAGTIME_SHAPE_MISMATCH = 2,   /**< a tensor whose dtype, device, shape or strides are not those expected */
@@ -85,12 +88,16 @@ typedef enum ragtime_status RAGTIME_INT32 {
   RAGTIME_INTERNAL_ERROR = 9    /**< a defect of the library */
 } ragtime_status;
 
-/** Types of elements. */
-typedef enum ragtime_dtype RAGTIME_INT32 {
+/** Types of elements. What operations compute in are the first four; the others are those of indices and
+ * masks. */
+typedef enum ragtime_dtype RAGTIME_ENUM_BASE {
   RAGTIME_F32 = 0,  /**< 32-bit float */
   RAGTIME_F64 = 1,  /**< 64-bit float, CPU only */
   RAGTIME_BF16 = 2, /**< bfloat16, CUDA only */
-  RAGTIME_F16 = 3   /**< 16-bit float, CUDA only */
+  RAGTIME_F16 = 3,  /**< 16-bit float, CUDA only */
+  RAGTIME_I32 = 4,  /**< int32: lengths, offsets, codes, labels */
+  RAGTIME_U8 = 5,   /**< uint8: masks, indicators */
+  RAGTIME_U64 = 6   /**< uint64: the step of dropout */
 } ragtime_dtype;
 
 #ifdef DLPACK_DLPACK_H_
@@ -180,6 +187,12 @@ RAGTIME_API ragtime_status ragtime_backend_synchronize(ragtime_backend backend, 
 RAGTIME_API ragtime_status ragtime_tensor_create(ragtime_backend backend, ragtime_dtype dtype, int32_t ndim,
                                                  const int64_t* shape, ragtime_managed_tensor** tensor);
 
+/** Queues a copy between two contiguous tensors of one dtype and shape, from host or device memory of the
+ * backend to either. Host memory is a tensor on the CPU; it may be read or written until the stream is waited
+ * for. */
+RAGTIME_API ragtime_status ragtime_tensor_copy(ragtime_backend backend, const ragtime_tensor* from,
+                                               const ragtime_tensor* to, ragtime_stream stream);
+
 /* ---- Faults: bad data that only the device sees ---- */
 
 /** A status word in device memory: the first bad code, label or length of the operations it was given to. */
@@ -198,7 +211,7 @@ RAGTIME_API ragtime_status ragtime_faults_check(ragtime_faults faults, ragtime_s
 typedef struct ragtime_batch_s* ragtime_batch;
 
 /** The arrays of a batch. */
-typedef enum ragtime_batch_array RAGTIME_INT32 {
+typedef enum ragtime_batch_array RAGTIME_ENUM_BASE {
   RAGTIME_COUNTS = 0,         /**< int32 [4] B, N, M, T in use */
   RAGTIME_VISIT_OFFSETS = 1,  /**< int32 [B+1] */
   RAGTIME_ORDER = 2,          /**< int32 [B] sequences, longest first, stable */
@@ -228,7 +241,8 @@ RAGTIME_API ragtime_status ragtime_batch_destroy(ragtime_batch batch); /**< or n
 
 /** Before the first load or build: every array gets its place once, with room for `capacity`, and operations
  * go by the device's counts alone; so a captured CUDA graph of the persistent LSTM holds for whatever is
- * loaded later. code_weights: 1 when the batches to be loaded have weights of codes. */
+ * loaded later. What launches step by step needs ragtime_batch_fetch after each load. code_weights: 1 when
+ * the batches to be loaded have weights of codes. */
 RAGTIME_API ragtime_status ragtime_batch_fix(ragtime_batch batch, const ragtime_capacity* capacity,
                                              int32_t code_weights);
 
@@ -242,7 +256,7 @@ RAGTIME_API ragtime_status ragtime_batch_load_lengths(ragtime_batch batch, const
 RAGTIME_API ragtime_status ragtime_batch_load_codes(ragtime_batch batch, const ragtime_batch_codes* codes,
                                                     ragtime_stream stream);
 
-/** B, N, M, T in use, where the host knows them; of a fixed batch its capacity, until it is fetched. */
+/** B, N, M, T in use, where the host knows them; of a fixed batch its capacity, until ragtime_batch_fetch. */
 RAGTIME_API ragtime_status ragtime_batch_size(ragtime_batch batch, ragtime_capacity* size);
 
 /** An array of the batch as a tensor that keeps its memory alive. Of a fixed batch the values change with the
@@ -292,14 +306,15 @@ RAGTIME_API ragtime_status ragtime_batch_builder_workspace_bytes(ragtime_batch_b
 RAGTIME_API ragtime_status ragtime_batch_build(ragtime_batch_builder builder,
                                                const ragtime_batch_build_args* args, ragtime_stream stream);
 
-/** Waits for the stream and tells the host the counts of a batch that was built: ragtime_batch_size is then
- * exact, and RAGTIME_LSTM_STEPWISE and RAGTIME_LSTM_CUDNN can run, until the next build. */
+/** Waits for the stream and tells the host what is in a fixed batch, loaded or built: ragtime_batch_size is
+ * then exact, and RAGTIME_LSTM_STEPWISE and RAGTIME_LSTM_CUDNN can run, until the next load or build. Of a
+ * batch that is not fixed the host knows that anyway. */
 RAGTIME_API ragtime_status ragtime_batch_fetch(ragtime_batch batch, ragtime_stream stream);
 
 /* ---- LSTM ---- */
 
 /** How CUDA runs the recurrence; on the CPU automatic is all there is. */
-typedef enum ragtime_lstm_algorithm RAGTIME_INT32 {
+typedef enum ragtime_lstm_algorithm RAGTIME_ENUM_BASE {
   RAGTIME_LSTM_AUTOMATIC = 0, /**< whichever the cost model takes for faster */
   RAGTIME_LSTM_STEPWISE = 1,  /**< per step one product and one kernel; any size */
   RAGTIME_LSTM_CUDNN = 2,     /**< cuDNN's own */
@@ -491,7 +506,7 @@ RAGTIME_API ragtime_status ragtime_lstm_step_backward(ragtime_lstm_step step,
 /* ---- Pooling of segments ---- */
 
 /** How the rows of a segment become one. An empty segment pools to 0 in every mode. */
-typedef enum ragtime_pool_mode RAGTIME_INT32 {
+typedef enum ragtime_pool_mode RAGTIME_ENUM_BASE {
   RAGTIME_POOL_SUM = 0,       /**< sum */
   RAGTIME_POOL_MEAN = 1,      /**< mean */
   RAGTIME_POOL_MAX = 2,       /**< largest, element by element */
@@ -589,7 +604,7 @@ RAGTIME_API ragtime_status ragtime_segment_pool_backward(ragtime_segment_pool po
 /* ---- Masked losses ---- */
 
 /** Which loss. */
-typedef enum ragtime_loss_kind RAGTIME_INT32 {
+typedef enum ragtime_loss_kind RAGTIME_ENUM_BASE {
   RAGTIME_LOSS_BCE_WITH_LOGITS = 0, /**< per element, targets in [0, 1] */
   RAGTIME_LOSS_CROSS_ENTROPY = 1,   /**< softmax over K, one label a row */
   RAGTIME_LOSS_MSE = 2,             /**< per element */
@@ -597,7 +612,7 @@ typedef enum ragtime_loss_kind RAGTIME_INT32 {
 } ragtime_loss_kind;
 
 /** What becomes of the losses. */
-typedef enum ragtime_reduction RAGTIME_INT32 {
+typedef enum ragtime_reduction RAGTIME_ENUM_BASE {
   RAGTIME_REDUCTION_NONE = 0,             /**< all of them */
   RAGTIME_REDUCTION_SUM = 1,              /**< one number */
   RAGTIME_REDUCTION_MEAN = 2,             /**< over what is valid, by weight */
@@ -605,7 +620,7 @@ typedef enum ragtime_reduction RAGTIME_INT32 {
 } ragtime_reduction;
 
 /** What the rows of the logits are. */
-typedef enum ragtime_loss_layout RAGTIME_INT32 {
+typedef enum ragtime_loss_layout RAGTIME_ENUM_BASE {
   RAGTIME_LOSS_ROWS = 0,      /**< ragged rows: R = N */
   RAGTIME_LOSS_SEQUENCES = 1, /**< one a sequence: R = B */
   RAGTIME_LOSS_PADDED = 2     /**< [B, T_pad]; padding is never read, its gradient is 0 */
@@ -623,7 +638,8 @@ typedef struct ragtime_masked_loss_desc {
   int64_t outputs;             /**< K, at least 1 */
   int64_t padded_steps;        /**< T_pad, with padded */
   double label_smoothing;      /**< cross entropy, in [0, 1] */
-  int32_t ignore_index;        /**< cross entropy: rows with this label are masked; PyTorch's is -100 */
+  int32_t has_ignore_index;    /**< 1: ignore_index counts; 0: it is -100, as PyTorch's */
+  int32_t ignore_index;        /**< cross entropy: rows with this label are masked */
   int32_t hazards;             /**< survival, 1: the input is hazards in (0, 1), not their logits */
   ragtime_capacity capacity;   /**< sequences, rows; with padded also steps */
 } ragtime_masked_loss_desc;
@@ -669,7 +685,7 @@ RAGTIME_API ragtime_status ragtime_masked_loss_run(ragtime_masked_loss loss,
 /* ---- Layouts ---- */
 
 /** How rows stand. */
-typedef enum ragtime_layout_kind RAGTIME_INT32 {
+typedef enum ragtime_layout_kind RAGTIME_ENUM_BASE {
   RAGTIME_RAGGED = 0, /**< [N, W], row = visit_offsets[b] + t */
   RAGTIME_PACKED = 1, /**< [N, W], PyTorch's PackedSequence.data */
   RAGTIME_PADDED = 2  /**< [B, T_pad, W] */
@@ -695,14 +711,14 @@ RAGTIME_API ragtime_status ragtime_layout_create(ragtime_backend backend, const 
                                                  ragtime_layout* layout);
 RAGTIME_API ragtime_status ragtime_layout_destroy(ragtime_layout layout); /**< or null */
 
-/** from -> to, shaped as the description says; not the same memory. Errors as ragtime_lstm_forward. */
+/** from -> to, shaped as the description says; not the same memory. faults: or null. */
 RAGTIME_API ragtime_status ragtime_layout_forward(ragtime_layout layout, ragtime_batch batch,
                                                   const ragtime_tensor* from, const ragtime_tensor* to,
-                                                  ragtime_stream stream);
-/** d_to -> d_from: gradients at padding are dropped, padding of d_from is 0. */
+                                                  ragtime_faults faults, ragtime_stream stream);
+/** d_to -> d_from: gradients at padding are dropped, padding of d_from is 0. faults: or null. */
 RAGTIME_API ragtime_status ragtime_layout_backward(ragtime_layout layout, ragtime_batch batch,
                                                    const ragtime_tensor* d_to, const ragtime_tensor* d_from,
-                                                   ragtime_stream stream);
+                                                   ragtime_faults faults, ragtime_stream stream);
 
 /* ---- Final state ---- */
 
@@ -724,16 +740,16 @@ RAGTIME_API ragtime_status ragtime_final_state_create(ragtime_backend backend,
                                                       ragtime_final_state* final_state);
 RAGTIME_API ragtime_status ragtime_final_state_destroy(ragtime_final_state final_state); /**< or null */
 
-/** y [N, D*P] -> out [B, D*P]; a sequence without rows gets 0. Errors as ragtime_lstm_forward. */
+/** y [N, D*P] -> out [B, D*P]; a sequence without rows gets 0. faults: or null. */
 RAGTIME_API ragtime_status ragtime_final_state_forward(ragtime_final_state final_state, ragtime_batch batch,
                                                        const ragtime_tensor* y, const ragtime_tensor* out,
-                                                       ragtime_stream stream);
+                                                       ragtime_faults faults, ragtime_stream stream);
 /** d_out [B, D*P] -> d_y [N, D*P]: 0 where nothing was gathered, or with accumulate 1 added to what is there.
- */
+ * faults: or null. */
 RAGTIME_API ragtime_status ragtime_final_state_backward(ragtime_final_state final_state, ragtime_batch batch,
                                                         const ragtime_tensor* d_out,
                                                         const ragtime_tensor* d_y, int32_t accumulate,
-                                                        ragtime_stream stream);
+                                                        ragtime_faults faults, ragtime_stream stream);
 
 #ifdef __cplusplus
 }
