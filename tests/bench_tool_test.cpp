@@ -93,7 +93,7 @@ TEST_F(BenchTool, AShapeOfOnesOwnIsMeasuredAsTheWorkloadOfThatShapeIs) {
     const auto own = rows_of(Arguments{operation} + lengths + sizes);
     ASSERT_EQ(named.size(), own.size()) << operation;
     for (std::size_t i = 0; i < named.size(); ++i) {
-      EXPECT_EQ(own[i].at("workload"), "custom");
+      EXPECT_EQ(own[i].at("workload"), "b4_n13_t7");
       EXPECT_EQ(own[i].at("shape"), named[i].at("shape")) << operation;
       for (const char* rate : {"gb_per_s", "tflop_per_s"}) {
         ASSERT_EQ(own[i].contains(rate), named[i].contains(rate)) << operation << ' ' << rate;
@@ -118,6 +118,11 @@ TEST_F(BenchTool, EveryOperationTakesEachOfItsSizes) {
            Arguments{"--hidden", "6", "--input", "4", "--layers", "2", "--vocabulary", "30", "--codes", "2"}))
     EXPECT_EQ(row.at("shape"),
               (nlohmann::json{{"B", 3}, {"N", 12}, {"T", 4}, {"V", 30}, {"E", 4}, {"H", 6}, {"L", 2}}));
+  // Codes of one's own on a named workload, in its sizes.
+  const auto codes = rows_of({"segment_pool", "--workload", "tiny", "--codes", "2", "--pass", "forward"});
+  ASSERT_EQ(codes.size(), 4u);
+  EXPECT_EQ(codes[0].at("workload"), "tiny_v50_c2");
+  EXPECT_EQ(codes[0].at("shape"), (nlohmann::json{{"N", 13}, {"M", 26}, {"V", 50}, {"E", 5}}));
   for (const auto& row : rows_of({"adamw", "--parameters", "77"}))
     EXPECT_EQ(row.at("shape"), (nlohmann::json{{"parameters", 77}}));
   // Outputs at which three ids of a visit would meet, or are not there.
@@ -169,7 +174,8 @@ TEST_F(BenchTool, ListsWhatThereIs) {
     EXPECT_EQ(choices.at("device"), "cpu");
     EXPECT_THAT(table.out, HasSubstr("\n" + operations()[i].name + ": "));
   }
-  const auto pool = nlohmann::json::parse(lines_of(run_tool({"segment_pool", "--list", "--json"}).out).at(0));
+  const auto pool = nlohmann::json::parse(
+      lines_of(run_tool({"segment_pool", "--list", "--json", "--device", "cpu"}).out).at(0));
   EXPECT_EQ(pool.at("algorithms"), (nlohmann::json{"sum", "mean", "max", "attention"}));
   EXPECT_EQ(pool.at("peers"), (nlohmann::json{"gather"}));
   EXPECT_EQ(pool.at("workloads").at("synthea"), (nlohmann::json{"small", "medium", "large"}));

@@ -1,5 +1,6 @@
 #include "benchmarks/tool/options.hpp"
 
+#include <algorithm>
 #include <functional>
 
 #include "ragtime/error.hpp"

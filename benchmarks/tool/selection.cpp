@@ -46,7 +46,8 @@ void keep_peers(std::vector<Case>& cases, const std::string& peer, const std::st
     std::erase_if(peers, [](const Case& what) { return !what.peer; });
     const std::string there_are = list_of(distinct(peers, &Case::algorithm));
     fail(ErrorCode::invalid_argument, "--peer ", peer, " is not available: in this build ", where, " has ",
-         there_are.empty() ? "no peer" : there_are);
+         there_are.empty() ? "no peer" : there_are,
+         peer.starts_with("cudnn") ? "; cuDNN takes a build with CUDA, and --device cuda" : "");
   }
   std::erase_if(cases, [&](const Case& what) { return what.peer && !is_meant(what); });
 }

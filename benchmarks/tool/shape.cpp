@@ -72,7 +72,6 @@ Workload workload_of(const Shape& shape, const Numbers& numbers) {
            listed ? "--lengths" : "--sequences, --length or --skew", ": expected one or the other");
   if (!drawn && !listed) return workload(shape.workload.empty() ? usual_workload : shape.workload);
   Workload own;
-  own.name = "custom";
   if (listed) {
     own.lengths = shape.lengths;
   } else {
@@ -84,6 +83,7 @@ Workload workload_of(const Shape& shape, const Numbers& numbers) {
   }
   if (own.rows() > most_items)
     refuse("the sequences have ", own.rows(), " visits together: expected at most ", most_items);
+  own.name = concat("b", own.lengths.size(), "_n", own.rows(), "_t", own.longest());
   return own;
 }
 
@@ -94,13 +94,13 @@ void set_codes(Workload& workload, const Numbers& numbers) {
     workload.codes_median = workload.codes_most = static_cast<double>(*codes);
     workload.codes_spread = 0;
   }
-  if (vocabulary || codes) workload.name = "custom";
   if (workload.vocab_size == 0) workload.vocab_size = numbers.at("vocabulary");
   if (workload.codes_most == 0) static_cast<void>(numbers.at("codes"));
   const std::int64_t most = (workload.vocab_size - 1) / 2;
   if (most < 1) refuse("--vocabulary ", workload.vocab_size, ": expected at least 3, padding among them");
   if (codes && *codes > most)
     refuse("--codes ", *codes, ": expected at most ", most, ", half of the vocabulary without padding");
+  if (vocabulary || codes) workload.name += concat("_v", workload.vocab_size, "_c", workload.codes_median);
   if (codes && workload.rows() * *codes > most_items)
     refuse("the visits have ", workload.rows() * *codes, " codes together: expected at most ", most_items);
 }
@@ -109,7 +109,7 @@ void set_sizes(Problem& problem, const Operation& operation, const Numbers& numb
   const auto takes = [&](const char* option) {
     return std::find(operation.sizes.begin(), operation.sizes.end(), option) != operation.sizes.end();
   };
-  const bool named = problem.workload.name != "custom";
+  const bool named = !problem.sizes.empty();
   if (takes("outputs")) problem.outputs = numbers.find("outputs").value_or(0);
   if (takes("hidden")) {
     if (named && !numbers.has_size()) return;
@@ -189,12 +189,14 @@ Problem problem_of(const Shape& shape, const Operation& operation) {
     problem.parameters = numbers.at("parameters");
     return problem;
   }
-  Workload lengths = workload_of(shape, numbers);
+  problem.workload = workload_of(shape, numbers);
+  const auto& names = workload_names();
+  const std::string& name = problem.workload.name;
+  if (name == "tiny" || std::find(names.begin(), names.end(), name) != names.end())
+    problem.sizes = sizes_of(problem.workload);
   const bool coded =
       std::find(operation.sizes.begin(), operation.sizes.end(), "codes") != operation.sizes.end();
-  if (coded) set_codes(lengths, numbers);
-  problem.workload = lengths;
-  if (lengths.name != "custom") problem.sizes = sizes_of(lengths);
+  if (coded) set_codes(problem.workload, numbers);
   set_sizes(problem, operation, numbers);
   return problem;
 }
