@@ -181,6 +181,20 @@ TEST_F(BenchTool, ListsWhatThereIs) {
   EXPECT_EQ(pool.at("workloads").at("synthea"), (nlohmann::json{"small", "medium", "large"}));
 }
 
+// The device may be another than the page's, so what they choose is not looked at.
+TEST_F(BenchTool, UnderstandsTheCommandsOfThePage) {
+  int commands = 0;
+  for (const std::string& line : lines_of(test::bytes_of(RAGTIME_PAGE))) {
+    Arguments words = words_of(line.substr(0, line.find('#')));
+    if (words.empty() || words[0] != "ragtime-bench") continue;
+    words[0] = "--list";
+    const ToolResult result = run_tool(words + Arguments{"--device", "cpu"});
+    EXPECT_EQ(result.status, 0) << line << '\n' << result.err;
+    ++commands;
+  }
+  EXPECT_GE(commands, 7);
+}
+
 TEST_F(BenchTool, ChoosesAmongTheCases) {
   const auto pool =
       rows_of({"segment_pool", "--workload", "tiny", "--algorithm", "max", "--pass", "backward"});
