@@ -118,6 +118,6 @@ if grep -E '\((RPATH|RUNPATH)\)' <<<"$dynamic"; then fail "libragtime.so looks i
 if grep -rlF -e "$source_dir" -e "$scratch/prefix" "$libdir/cmake" "$libdir/pkgconfig"; then
   fail "these name folders of this build"
 fi
-if [ -x "$prefix/bin/ragtime" ]; then
-  [ "$("$prefix/bin/ragtime" --version)" = "ragtime $version" ] || fail "the tool has another version than $version"
-fi
+for tool in ragtime ragtime-bench; do
+  [ ! -x "$prefix/bin/$tool" ] || [ "$("$prefix/bin/$tool" --version)" = "$tool $version" ] || fail "$tool has another version than $version"
+done
