@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The reference of the public API as HTML: from the comments of include/ragtime and the pages of docs. A warning is an error, and
-# so is a public name, or a parameter, without a word about it.
-# reference.sh [OUT]: the folder to write html/ to (build/reference).
+# so is a public name, or a parameter of the C++ API, without a word about it.
+# reference.sh [OUT]: the folder to write html/ to, from the repository (build/reference).
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source scripts/packages.sh

@@ -28,7 +28,7 @@ TEST_P(CApiOperations, ARefusedBuildChangesNothing) {
   void* const workspace = space(args.workspace_bytes + 16);
   args.workspace = static_cast<char*>(workspace) + 1;
   args.lengths = tensor<std::int32_t>({sequences}, lengths);
-  EXPECT_REFUSED(ragtime_batch_build(builder, &args, nullptr), invalid, "workspace is at ");
+  EXPECT_REFUSED(ragtime_batch_build(builder, &args, nullptr), invalid, "args.workspace is at ");
   args.workspace = workspace;
   if (backend->device() == DeviceType::cpu) {
     args.lengths = tensor<std::int32_t>({sequences}, {-1, 100, 1});

@@ -30,7 +30,22 @@ struct Ceilings {
   static Ceilings read(const std::string& file) {
     std::ifstream stream(file);
     if (!stream) throw std::runtime_error("cannot open " + file);
-    return from(nlohmann::json::parse(stream));
+    nlohmann::json probe;
+    try {
+      probe = nlohmann::json::parse(stream);
+    } catch (const std::exception& problem) {
+      throw std::runtime_error(file + " is not JSON as device_probe writes it: " + problem.what());
+    }
+    const Ceilings ceilings = from(probe);
+    if (!ceilings.bytes_per_second && !ceilings.flops_per_second && !ceilings.seconds_per_step)
+      throw std::runtime_error(
+          file + " has nothing that device_probe measures: expected what it wrote of this device");
+    for (const std::optional<double>& measured :
+         {ceilings.bytes_per_second, ceilings.flops_per_second, ceilings.seconds_per_step})
+      if (measured && !(*measured > 0))
+        throw std::runtime_error(file + " has a rate or a time of " + std::to_string(*measured) +
+                                 ": expected numbers above 0");
+    return ceilings;
   }
 
   static Ceilings from(const nlohmann::json& probe) {

@@ -1,6 +1,7 @@
 #include "benchmarks/gpu/measure.hpp"
 
 #include <algorithm>
+#include <new>
 
 #include "ragtime/error.hpp"
 
@@ -118,6 +119,8 @@ void note_failure(Measurement& measurement, const std::function<void()>& run) {
     record.reason = error.what();
     // cuDNN has several ways to refuse.
     record.unsupported = error.code() == ErrorCode::unsupported || measurement.what.peer;
+  } catch (const std::bad_alloc&) {
+    record.reason = "the host has no memory left";
   } catch (const std::exception& error) {
     record.reason = error.what();
   }

@@ -138,8 +138,10 @@ int main(int argc, char** argv) {
   } catch (const std::exception& problem) {
     status = report(failed, problem.what());
   }
+  // What an earlier write said is gone by now; the last may say it again.
   errno = 0;
   if ((std::fflush(stdout) != 0 || std::ferror(stdout) != 0) && status == 0)
-    status = report(failed, std::string("writing to standard output failed: ") + std::strerror(errno));
+    status = report(failed, std::string("writing to standard output failed") +
+                                (errno == 0 ? "" : std::string(": ") + std::strerror(errno)));
   return status;
 }

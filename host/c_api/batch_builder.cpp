@@ -7,14 +7,7 @@ using namespace ragtime::c_api;
 
 namespace {
 
-struct Builder {
-  static constexpr Kind kind = Kind::batch_builder;
-  Builder(std::shared_ptr<Backend> owner, const BatchBuilderDesc& description)
-      : backend(owner), desc(description), plan(std::move(owner), description) {}
-  std::shared_ptr<Backend> backend;
-  BatchBuilderDesc desc;
-  BatchBuilderPlan plan;
-};
+using Builder = Planned<BatchBuilderPlan, BatchBuilderDesc, Kind::batch_builder>;
 
 BatchBuilderDesc desc_of(const ragtime_batch_builder_desc& given) {
   return {capacity_of(given.capacity), flag(given.allow_zero_length, "desc.allow_zero_length")};
@@ -76,7 +69,8 @@ ragtime_status ragtime_batch_build(ragtime_batch_builder builder, const ragtime_
     BatchBuild build;
     build.sequences = read.of<std::int32_t>(given.sequences, "args.sequences", {Extent{1}});
     build.status = faults.word();
-    check_space(given.workspace, given.workspace_bytes, object->plan.workspace_bytes(), "args.workspace");
+    check_space(*object->backend, given.workspace, given.workspace_bytes, object->plan.workspace_bytes(),
+                "args.workspace");
     build.workspace = given.workspace;
 
     // All that there is room for is what a build without args.sequences goes by.

@@ -44,11 +44,9 @@ ragtime_status ragtime_final_state_forward(ragtime_final_state final_state, ragt
     const auto object = object_of<Gather>(final_state, "final_state");
     const auto rows = batch_for_run(*object->backend, batch, "batch", room_of(object->desc));
     const FaultWord word(*object->backend, faults, "faults");
-    RaggedView view = rows->view();
-    view.status = word.word();
     const void* const from = read(*object, y, rows->rows(), "y");
     void* const to = read(*object, out, rows->sequences(), "out");
-    object->plan.forward(view, from, to, {stream});
+    object->plan.forward(word.reported(rows->view()), from, to, {stream});
   });
 }
 
@@ -60,10 +58,8 @@ ragtime_status ragtime_final_state_backward(ragtime_final_state final_state, rag
     const auto object = object_of<Gather>(final_state, "final_state");
     const auto rows = batch_for_run(*object->backend, batch, "batch", room_of(object->desc));
     const FaultWord word(*object->backend, faults, "faults");
-    RaggedView view = rows->view();
-    view.status = word.word();
     const void* const from = read(*object, d_out, rows->sequences(), "d_out");
     void* const to = read(*object, d_y, rows->rows(), "d_y");
-    object->plan.backward(view, from, to, flag(accumulate, "accumulate"), {stream});
+    object->plan.backward(word.reported(rows->view()), from, to, flag(accumulate, "accumulate"), {stream});
   });
 }

@@ -61,11 +61,9 @@ ragtime_status ragtime_layout_forward(ragtime_layout layout, ragtime_batch batch
     const auto object = object_of<Conversion>(layout, "layout");
     const auto rows = batch_for_run(*object->backend, batch, "batch", object->desc.capacity);
     const FaultWord word(*object->backend, faults, "faults");
-    RaggedView view = rows->view();
-    view.status = word.word();
     const void* const source = read(*object, *rows, from, object->desc.from, "from");
     void* const target = read(*object, *rows, to, object->desc.to, "to");
-    object->plan.forward(view, source, target, {stream});
+    object->plan.forward(word.reported(rows->view()), source, target, {stream});
   });
 }
 
@@ -76,10 +74,8 @@ ragtime_status ragtime_layout_backward(ragtime_layout layout, ragtime_batch batc
     const auto object = object_of<Conversion>(layout, "layout");
     const auto rows = batch_for_run(*object->backend, batch, "batch", object->desc.capacity);
     const FaultWord word(*object->backend, faults, "faults");
-    RaggedView view = rows->view();
-    view.status = word.word();
     const void* const source = read(*object, *rows, d_to, object->desc.to, "d_to");
     void* const target = read(*object, *rows, d_from, object->desc.from, "d_from");
-    object->plan.backward(view, source, target, {stream});
+    object->plan.backward(word.reported(rows->view()), source, target, {stream});
   });
 }

@@ -94,8 +94,7 @@ struct Reader {
 template <class Run, class Given>
 Run run_of(const Lstm& lstm, const Reader& reader, const Given& given) {
   Run run;
-  run.batch = reader.batch->view();
-  run.batch.status = reader.faults.word();
+  run.batch = reader.faults.reported(reader.batch->view());
   run.x = reader.input(given.x, "args.x");
   run.weights = read_weights<LstmWeights>(reader.read, lstm.desc, given.weights, "args.weights");
   run.h0 = reader.h(given.h0, "args.h0");
@@ -103,8 +102,9 @@ Run run_of(const Lstm& lstm, const Reader& reader, const Given& given) {
   run.y = reader.output(given.y, "args.y");
   run.dropout.seed = given.dropout_seed;
   run.dropout.step = reader.read.of<std::uint64_t>(given.dropout_step, "args.dropout_step", {Extent{1}});
-  check_space(given.workspace, given.workspace_bytes, lstm.plan.workspace_bytes(), "args.workspace");
-  check_space(given.reserve, given.reserve_bytes, lstm.plan.reserve_bytes(), "args.reserve");
+  check_space(*lstm.backend, given.workspace, given.workspace_bytes, lstm.plan.workspace_bytes(),
+              "args.workspace");
+  check_space(*lstm.backend, given.reserve, given.reserve_bytes, lstm.plan.reserve_bytes(), "args.reserve");
   run.workspace = given.workspace;
   run.reserve = given.reserve;
   return run;

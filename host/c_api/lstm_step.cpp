@@ -54,8 +54,9 @@ Run run_of(const Step& step, const Reader& reader, const Given& given) {
   run.weights = read_weights<LstmWeights>(reader.read, reader.shapes, given.weights, "args.weights");
   run.h = reader.h(given.h, "args.h");
   run.c = reader.c(given.c, "args.c");
-  check_space(given.workspace, given.workspace_bytes, step.plan.workspace_bytes(), "args.workspace");
-  check_space(given.reserve, given.reserve_bytes, step.plan.reserve_bytes(), "args.reserve");
+  check_space(*step.backend, given.workspace, given.workspace_bytes, step.plan.workspace_bytes(),
+              "args.workspace");
+  check_space(*step.backend, given.reserve, given.reserve_bytes, step.plan.reserve_bytes(), "args.reserve");
   run.workspace = given.workspace;
   run.reserve = given.reserve;
   return run;

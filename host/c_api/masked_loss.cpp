@@ -178,7 +178,8 @@ ragtime_status ragtime_masked_loss_run(ragtime_masked_loss loss, const ragtime_m
     if (object->backend->device() == DeviceType::cpu && run.target_offsets != nullptr &&
         run.target_ids != nullptr)
       check_target_offsets(desc, run, first_size(given.target_ids, "args.target_ids"));
-    check_space(given.workspace, given.workspace_bytes, object->plan.workspace_bytes(), "args.workspace");
+    check_space(*object->backend, given.workspace, given.workspace_bytes, object->plan.workspace_bytes(),
+                "args.workspace");
     run.workspace = given.workspace;
     run.status = faults.word();
     object->plan.run(run, {stream});

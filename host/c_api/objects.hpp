@@ -78,6 +78,11 @@ class FaultWord {
       : faults_(handle == nullptr ? nullptr : object_of<Faults>(handle, name)) {
     if (faults_ != nullptr) check_same_device(*faults_->backend, backend, name);
   }
+  // A batch whose faults go there.
+  RaggedView reported(RaggedView batch) const {
+    batch.status = word();
+    return batch;
+  }
   std::uint64_t* word() const { return faults_ == nullptr ? nullptr : faults_->status.word(); }
 
  private:

@@ -107,7 +107,8 @@ Run run_of(const Pool& pool, const Reader& reader, const Given& given) {
           run.offsets[used], ": expected at most ", reader.items, ", the number of ",
           reader.desc.vocab_size > 0 ? "args.codes" : "rows of args.values");
   }
-  check_space(given.workspace, given.workspace_bytes, pool.plan.workspace_bytes(), "args.workspace");
+  check_space(*pool.backend, given.workspace, given.workspace_bytes, pool.plan.workspace_bytes(),
+              "args.workspace");
   run.workspace = given.workspace;
   return run;
 }
@@ -142,7 +143,8 @@ ragtime_status ragtime_segment_pool_forward(ragtime_segment_pool pool,
     auto run = run_of<SegmentPoolForward>(*object, reader, given);
     run.out = reader.pooled(given.out, "args.out");
     if (given.reserve != nullptr)
-      check_space(given.reserve, given.reserve_bytes, object->plan.reserve_bytes(), "args.reserve");
+      check_space(*object->backend, given.reserve, given.reserve_bytes, object->plan.reserve_bytes(),
+                  "args.reserve");
     run.reserve = given.reserve;
     run.status = faults.word();
     object->plan.forward(run, {stream});
@@ -163,7 +165,8 @@ ragtime_status ragtime_segment_pool_backward(ragtime_segment_pool pool,
         reader.attention<AttentionGradients>(given.d_attention, "args.d_attention.w1", "args.d_attention.b1",
                                              "args.d_attention.w2", "args.d_attention.b2");
     run.accumulate = flag(given.accumulate, "args.accumulate");
-    check_space(given.reserve, given.reserve_bytes, object->plan.reserve_bytes(), "args.reserve");
+    check_space(*object->backend, given.reserve, given.reserve_bytes, object->plan.reserve_bytes(),
+                "args.reserve");
     run.reserve = given.reserve;
     object->plan.backward(run, {stream});
   });

@@ -87,7 +87,8 @@ ragtime_managed_tensor* make_tensor(const Backend& backend, Element element, con
 // The first size of a tensor whose other sizes depend on it; 0 for a null one.
 std::int64_t first_size(const ragtime_tensor* tensor, const char* name);
 
-// A piece of memory that the caller gives with its size: aligned and large enough, else an Error.
-void check_space(const void* memory, std::size_t bytes, std::size_t needed, const char* name);
+// A piece of device memory that the caller gives with its size: aligned and large enough, else an Error.
+void check_space(const Backend& backend, const void* memory, std::size_t bytes, std::size_t needed,
+                 const char* name);
 
 }  // namespace ragtime::c_api

@@ -20,7 +20,7 @@ enum class LstmAlgorithm : std::uint8_t {
   automatic,   // persistent or stepwise, whichever the cost model takes for faster
   stepwise,    // per step one product over the sequences still alive and one kernel; any size
   cudnn,       // cuDNN's own RNN; where the build and the machine have it
-  persistent,  // one launch for all steps, the recurrent weights on chip; where they fit, without projection
+  persistent,  // one launch for all steps, weights on chip where they fit; no projection, no strict f32
 };
 
 const char* name_of(LstmAlgorithm algorithm);  // "automatic", "stepwise", "cudnn" or "persistent"

@@ -11,8 +11,8 @@
  * D directions, K outputs. Ragged layout: row = visit_offsets[b] + t; nothing is padded.
  *
  * Every function that can fail returns a ragtime_status and, when that is not RAGTIME_OK, leaves a text that
- * names the argument, its value and what was expected in ragtime_last_error(); outputs are then untouched. No
- * C++ exception leaves the library.
+ * names the argument, its value and what was expected in ragtime_last_error(); outputs are then untouched,
+ * unless it is RAGTIME_DEVICE_ERROR. No C++ exception leaves the library.
  *
  * These errors hold for every argument of its kind, and are not repeated below:
  * - handle: RAGTIME_INVALID_ARGUMENT when it is null, destroyed, of another kind, or never was one;
@@ -23,7 +23,7 @@
  * - tensor: RAGTIME_SHAPE_MISMATCH when its dtype, device, shape or strides are not those said;
  * RAGTIME_INVALID_ARGUMENT when it is null and "or null" is not said, when its data or shape is null, or when
  * it is not aligned to its elements;
- * - workspace and reserve: RAGTIME_INVALID_ARGUMENT when null or not aligned to 16 bytes,
+ * - workspace and reserve: RAGTIME_INVALID_ARGUMENT when null or not aligned to 16 bytes, on CUDA to 256,
  * RAGTIME_OUT_OF_RANGE when shorter than the query says; neither matters where that is 0;
  * - batch of a run: RAGTIME_SHAPE_MISMATCH on another device than the plan, RAGTIME_INVALID_ARGUMENT when it
  * is empty, RAGTIME_OUT_OF_RANGE when it is beyond the plan's capacity, or, where only the device knows that,
@@ -318,7 +318,7 @@ typedef enum ragtime_lstm_algorithm RAGTIME_ENUM_BASE {
   RAGTIME_LSTM_AUTOMATIC = 0, /**< whichever the cost model takes for faster */
   RAGTIME_LSTM_STEPWISE = 1,  /**< per step one product and one kernel; any size */
   RAGTIME_LSTM_CUDNN = 2,     /**< cuDNN's own */
-  RAGTIME_LSTM_PERSISTENT = 3 /**< one launch, the recurrent weights on chip */
+  RAGTIME_LSTM_PERSISTENT = 3 /**< one launch, the recurrent weights on chip; bf16, f16, or f32 with tf32 */
 } ragtime_lstm_algorithm;
 
 /** Gates i, f, g, o and formulas as torch.nn.LSTM. */
@@ -368,7 +368,7 @@ typedef struct ragtime_lstm_forward_args {
   const ragtime_tensor* c_seq; /**< out [N, D*H] or null: c of the last layer at every row */
   uint64_t dropout_seed;       /**< key of the dropout masks */
   const ragtime_tensor* dropout_step; /**< uint64 [1] or int64 [1], device, or null for 0 */
-  void* workspace;                    /**< device, aligned to 16 bytes (256 on CUDA) */
+  void* workspace;                    /**< device */
   size_t workspace_bytes;             /**< at least ragtime_lstm_workspace_bytes() */
   void* reserve;                      /**< kept for backward; null with inference */
   size_t reserve_bytes;               /**< at least ragtime_lstm_reserve_bytes() */

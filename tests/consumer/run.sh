@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # run.sh BUILD_DIR: installs what is built there, moves it elsewhere, and builds and runs projects that know ragtime only from
-# there, by CMake and by make; then holds what is installed against what it should be, and the source archive against git.
+# there, by CMake and by make; then holds what is installed against what it should be.
 set -euo pipefail
 source_dir=$(cd "$(dirname "$0")/../.." && pwd)
 build=$(cd "${1:?usage: run.sh BUILD_DIR}" && pwd)
