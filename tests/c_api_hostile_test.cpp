@@ -342,51 +342,6 @@ TEST_P(CApiOperations, SizesThatWrapAround) {
   EXPECT_DONE(ragtime_segment_pool_destroy(pool));
 }
 
-TEST_P(CApiOperations, CopiesTensorsOfEveryType) {
-  const std::vector<std::int32_t> numbers_given = {3, 1, 2, 5, 4, 0};
-  std::vector<std::int32_t> back(6);
-  std::int64_t shape[2] = {2, 3};
-  ragtime_tensor source = {}, target = {};
-  source.data = const_cast<std::int32_t*>(numbers_given.data());
-  source.device.device_type = static_cast<decltype(source.device.device_type)>(1);
-  source.ndim = 2;
-  source.dtype.bits = 32;
-  source.dtype.lanes = 1;
-  source.shape = shape;
-  target = source;
-  target.data = back.data();
-  ragtime_managed_tensor *device = nullptr, *other = nullptr;
-  EXPECT_DONE(ragtime_tensor_create(opened, RAGTIME_I32, 2, shape, &device));
-  EXPECT_DONE(ragtime_tensor_create(opened, RAGTIME_I32, 2, shape, &other));
-  EXPECT_DONE(ragtime_tensor_copy(opened, &source, &device->dl_tensor, nullptr));
-  EXPECT_DONE(ragtime_tensor_copy(opened, &device->dl_tensor, &other->dl_tensor, nullptr));
-  EXPECT_DONE(ragtime_tensor_copy(opened, &other->dl_tensor, &target, nullptr));
-  EXPECT_DONE(ragtime_backend_synchronize(opened, nullptr));
-  EXPECT_EQ(back, numbers_given);
-
-  EXPECT_REFUSED(ragtime_tensor_copy(nullptr, &source, &target, nullptr), invalid, "backend is null");
-  EXPECT_REFUSED(ragtime_tensor_copy(opened, nullptr, &target, nullptr), invalid, "from is null");
-  EXPECT_REFUSED(ragtime_tensor_copy(opened, &source, nullptr, nullptr), invalid, "to is null");
-  std::int64_t turned[2] = {3, 2}, negative[2] = {2, -3};
-  target.shape = turned;
-  EXPECT_REFUSED(ragtime_tensor_copy(opened, &source, &target, nullptr), mismatch,
-                 "to has shape [3, 2]: expected [2, 3]");
-  target.shape = shape;
-  target.dtype.code = 2;
-  EXPECT_REFUSED(ragtime_tensor_copy(opened, &source, &target, nullptr), mismatch,
-                 "to is of float32: expected int32");
-  target.dtype.bits = 8;
-  EXPECT_REFUSED(ragtime_tensor_copy(opened, &target, &source, nullptr), mismatch, "from is of float8");
-  source.shape = negative;
-  EXPECT_REFUSED(ragtime_tensor_copy(opened, &source, &target, nullptr), mismatch, "from.shape[1] is -3");
-  source.shape = nullptr;
-  EXPECT_REFUSED(ragtime_tensor_copy(opened, &source, &target, nullptr), invalid, "from.shape is null");
-  source.ndim = 9;
-  EXPECT_REFUSED(ragtime_tensor_copy(opened, &source, &target, nullptr), mismatch, "from has 9 dimensions");
-  device->deleter(device);
-  other->deleter(other);
-}
-
 // A batch without a single code has all its weights.
 TEST_P(CApiOperations, WeightsOfNoCodes) {
   const std::int32_t length = 2, offsets[3] = {0, 0, 0};
