@@ -36,6 +36,8 @@ void forgive_races() {
 }  // namespace ragtime::test
 
 #ifdef RAGTIME_SIMT_TSAN
+// The sanitizer is a shared library, and finds these in the program only where they can be seen.
+#pragma GCC visibility push(default)
 extern "C" {
 void __tsan_on_report(const void*) {
   ++reported;
@@ -46,4 +48,5 @@ const char* __tsan_default_options() {
   return "exitcode=0:suppress_equal_stacks=0:suppress_equal_addresses=0";
 }
 }
+#pragma GCC visibility pop
 #endif
