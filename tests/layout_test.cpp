@@ -238,10 +238,29 @@ TEST_P(LayoutTest, RefusesBadDescriptionsAndArguments) {
   call("from is null", batch.view(), nullptr, memory.data());
   call("to is null", batch.view(), memory.data(), nullptr);
   call("batch.counts is null", {}, memory.data(), memory.data());
+  call("from and to are the same memory", batch.view(), memory.data(), memory.data());
+  expect_error(ErrorCode::invalid_argument, {"d_to and d_from are the same memory"},
+               [&] { plan.backward(batch.view(), memory.data(), memory.data()); });
   expect_error(ErrorCode::invalid_argument, {"d_to is null"},
                [&] { plan.backward(batch.view(), nullptr, memory.data()); });
   expect_error(ErrorCode::invalid_argument, {"d_from is null"},
                [&] { plan.backward(batch.view(), memory.data(), nullptr); });
+}
+
+TEST_P(LayoutTest, WhatIsBeyondTheCapacityOfTheCpuIsRefused) {
+  if (backend->device() != DeviceType::cpu) GTEST_SKIP() << "only the device sees the counts of the batch";
+  DeviceBatch batch(backend);
+  batch.load(layout_of({2, 3}));
+  const DeviceArray<float> rows(backend, {1, 2, 3, 4, 5});
+  const auto packed = DeviceArray<float>::poisoned(backend, 5);
+  for (const Capacity& capacity : {Capacity{.sequences = 2, .rows = 4, .codes = 0, .steps = 3},
+                                   Capacity{.sequences = 1, .rows = 5, .codes = 0, .steps = 3}}) {
+    const LayoutPlan plan(backend,
+                          {.width = 1, .from = Layout::ragged, .to = Layout::packed, .capacity = capacity});
+    expect_error(ErrorCode::out_of_range, {capacity.rows == 4 ? "5 rows" : "2 sequences"},
+                 [&] { plan.forward(batch.view(), rows.data(), packed.data()); });
+  }
+  for (const float value : packed.host()) EXPECT_TRUE(std::isnan(value)) << "a refused run wrote";
 }
 
 // Where only the device sees the counts: rows and sequences that do not fit are left alone.

@@ -295,6 +295,8 @@ TEST_P(LstmStep, WhatCannotBeRightIsRefused) {
   refuses_run("reserve is null", true, [](Run& run) { run.forward.reserve = nullptr; });
   refuses_run("same memory", true, [](Run& run) { run.forward.h_next = run.h.data(); });
   refuses_run("same memory", true, [](Run& run) { run.forward.c_next = run.c.data(); });
+  refuses_run("same memory", true, [](Run& run) { run.forward.h_next = run.c.data(); });
+  refuses_run("same memory", true, [](Run& run) { run.forward.c_next = run.h.data(); });
   refuses_run(
       "x is null", true, [](Run& run) { run.backward.x = nullptr; }, true);
   refuses_run(

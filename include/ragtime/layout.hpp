@@ -42,9 +42,9 @@ class LayoutPlan {
   LayoutPlan& operator=(LayoutPlan&&) noexcept;
 
   // from, to: device, in the layouts of the description, not the same memory. Padding of `to` gets
-  // padding_value, up to T_pad. Throws Error(invalid_argument) on a null pointer. On CUDA a batch beyond the
-  // capacity is reported to batch.status, and what is beyond is left alone; rows that have no place in T_pad
-  // are left out.
+  // padding_value, up to T_pad. Throws Error(invalid_argument) on a null pointer and on one piece of memory
+  // for both, on the CPU also Error(out_of_range) on sequences or rows beyond the capacity; on CUDA those are
+  // reported to batch.status and left alone. Rows that have no place in T_pad are left out.
   void forward(const RaggedView& batch, const void* from, void* to, Stream stream = {}) const;
   // d_to -> d_from, as forward. Gradients that arrive at padding are dropped; padding of d_from is set to 0.
   void backward(const RaggedView& batch, const void* d_to, void* d_from, Stream stream = {}) const;
