@@ -37,5 +37,5 @@ need_packages() {
 # What the library and the tool are built with.
 need_build_packages() {
   need_packages g++:c++ make:make cmake:cmake
-  need_packages nlohmann-json3-dev:nlohmann/json.hpp libcli11-dev:CLI/CLI.hpp
+  need_packages nlohmann-json3-dev:nlohmann/json.hpp libcli11-dev:CLI/CLI.hpp zlib1g-dev:zlib.h
 }

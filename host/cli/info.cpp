@@ -69,7 +69,7 @@ int run(const InfoOptions& options) {
   }
   // Whatever may fail, before the first line of the answer.
   const std::string text =
-      to_text(ragged_statistics(read_data(options.data, options.tables), options.batch_size));
+      to_text(ragged_statistics(read_data(options.data, {.tables = options.tables}), options.batch_size));
   print_backends();
   std::printf("\n%s", text.c_str());
   return 0;

@@ -47,7 +47,7 @@ int run(PredictOptions options) {
   const TrainingFile training = read_training(options.model, model.config().task);
   if (options.tables.empty() && std::filesystem::is_directory(options.data)) options.tables = training.tables;
 
-  const Cohort cohort = read_data(options.data, options.tables);
+  const Cohort cohort = read_data(options.data, {.tables = options.tables});
   const EncodedCohort encoded = encode(cohort, vocabulary);
   const ExampleSet examples = prediction_examples(cohort, training.task);
   const std::int64_t left_out = cohort.patients() - static_cast<std::int64_t>(examples.examples.size());

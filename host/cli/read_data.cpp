@@ -23,15 +23,14 @@ void add_data_options(CLI::App& command, std::string& data, std::vector<std::str
       ->delimiter(',');
 }
 
-Cohort read_data(const std::filesystem::path& data, const std::vector<std::string>& tables) {
+Cohort read_data(const std::filesystem::path& data, const ReadOptions& options) {
   const auto start = std::chrono::steady_clock::now();
   ReadReport report;
-  Cohort cohort = read_cohort(data, tables, &report);
+  Cohort cohort = read_cohort(data, options, &report);
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   const double megabytes = static_cast<double>(report.bytes) / 1e6;
   std::string names;
-  for (const std::string& table : report.tables)
-    names += (names.empty() ? "" : ", ") + std::filesystem::path(table).filename().string();
+  for (const std::string& file : report.files) names += (names.empty() ? "" : ", ") + file;
   std::fprintf(stderr, "Read %s: %s rows, %.1f MB in %.2f s\n", names.c_str(),
                with_separators(report.rows).c_str(), megabytes, seconds);
   std::fprintf(stderr, "%s patients, %s visits, %s codes of %s kinds\n",

@@ -15,7 +15,7 @@ namespace ragtime::cli {
 void add_data_options(CLI::App& command, std::string& data, std::vector<std::string>& tables, bool required);
 
 // Reads the cohort and says on standard error what was read, how fast, and what was skipped.
-Cohort read_data(const std::filesystem::path& data, const std::vector<std::string>& tables);
+Cohort read_data(const std::filesystem::path& data, const ReadOptions& options);
 
 // "warning: ..." on standard error.
 void warn(const std::string& message);

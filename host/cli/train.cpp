@@ -90,7 +90,7 @@ int run(const TrainArguments& arguments) {
   check_usage([&] { options = resolve(arguments); });
   const auto backend = make_backend(arguments.compute);
   const RunFolder folder(options);
-  Cohort cohort = read_data(options.data, options.tables);
+  Cohort cohort = read_data(options.data, {.tables = options.tables});
   std::vector<PatientLabel> labels;
   if (!options.task.labels_file.empty()) labels = read_labels(options.task.labels_file);
   const auto data = prepare_training(std::move(cohort), labels, options);

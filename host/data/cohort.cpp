@@ -24,10 +24,10 @@ std::int32_t Cohort::find_code(std::string_view name) const {
   return static_cast<std::int32_t>(position(code_names, name));
 }
 
-Cohort read_cohort(const std::filesystem::path& path, std::span<const std::string> tables,
-                   ReadReport* report) {
+Cohort read_cohort(const std::filesystem::path& path, const ReadOptions& options, ReadReport* report) {
+  const std::vector<std::string>& tables = options.tables;
   ReadReport counts;
-  CohortBuilder builder;
+  CohortBuilder builder(options.visit_by);
   std::error_code error;
   const auto status = std::filesystem::status(path, error);
   check(status.type() != std::filesystem::file_type::none, ErrorCode::io_error, "opening ", path.string(),
@@ -44,7 +44,7 @@ Cohort read_cohort(const std::filesystem::path& path, std::span<const std::strin
   }
   check(!builder.empty(), ErrorCode::parse_error, path.string(), " holds no events: ", counts.rows,
         " rows read, ", counts.static_rows, " of them without a time");
-  Cohort cohort = std::move(builder).finish();
+  Cohort cohort = std::move(builder).finish(&counts.static_patients, &counts.first_static_patient);
   if (report != nullptr) *report = std::move(counts);
   return cohort;
 }

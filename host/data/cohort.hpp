@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "host/data/timestamp.hpp"
 #include "ragtime/model_directory.hpp"
 
 namespace ragtime {
@@ -17,10 +18,16 @@ namespace ragtime {
 struct Cohort {
   std::vector<std::string> patient_ids;        // [P], in string order
   std::vector<std::int64_t> visit_offsets{0};  // [P+1]
-  std::vector<std::int64_t> visit_times;      // [N] seconds since 1970-01-01, not decreasing within a patient
+  // [N] when each visit began, not decreasing within a patient. Where only its day is known, the end of it.
+  std::vector<Time> visit_times;
+  // [N] the first moment at which nothing more can be added to this visit or to one before it: the end of its
+  // day, or its own time where visits are rows of one exact time. Not decreasing within a patient.
+  std::vector<Time> visit_ends;
   std::vector<std::int64_t> code_offsets{0};  // [N+1]
   std::vector<std::int32_t> codes;      // [M] indices into code_names, distinct and ascending within a visit
+  std::vector<Time> code_times;         // [M] when each was first known in its visit, at most its visit_ends
   std::vector<std::string> code_names;  // in string order
+  Time last_time = 0;                   // the last time in the data: of an event or an encounter
 
   std::int64_t patients() const { return static_cast<std::int64_t>(patient_ids.size()); }
   std::int64_t visits() const { return visit_offsets.back(); }
@@ -31,21 +38,53 @@ struct Cohort {
   }
 };
 
+// What rows make a visit where no encounter is named.
+enum class VisitBy : std::uint8_t {
+  day,   // those of one day, in the offset that the data give
+  time,  // those of one exact time
+};
+
+// Whether encounters.csv of a Synthea folder, which says when visits began, is read.
+enum class Encounters : std::uint8_t { if_there, required, ignored };
+
+struct ReadOptions {
+  std::vector<std::string> tables;  // names of event_tables() to read, each once; empty: those that are there
+  Encounters encounters = Encounters::if_there;
+  VisitBy visit_by = VisitBy::day;
+  bool strict = false;  // what is otherwise skipped and counted throws Error(parse_error) with file and line
+};
+
+// How many rows of a kind were met, and where the first of them is, "conditions.csv:12".
+struct RowCount {
+  std::int64_t rows = 0;
+  std::string first;
+};
+
 // What reading met that a person should hear of.
 struct ReadReport {
   std::int64_t bytes = 0;
   std::int64_t rows = 0;
-  std::int64_t static_rows = 0;     // MEDS rows without a time, skipped
-  std::vector<std::string> tables;  // files read
+  std::vector<std::string> files;           // names of the files read, without their folder
+  std::vector<std::string> tables;          // of a Synthea folder: the names of event_tables() that were read
+  bool encounters = false;                  // encounters.csv was read
+  std::vector<std::string> ignored_tables;  // tables that are there, but not among those asked for
+  std::vector<std::string> empty_files;     // files of 0 bytes, taken for tables without rows
+  std::int64_t static_rows = 0;             // MEDS rows without a time: facts without a date, skipped
+  std::int64_t static_patients = 0;         // patients of whom there are no other rows: not in the cohort
+  std::string first_static_patient;         // by name, the first of them in string order
+  RowCount null_codes;                      // rows without a code, skipped
+  RowCount null_patients;                   // rows without a patient, skipped
+  RowCount missing_times;                   // rows of a Synthea folder without a time, skipped
+  RowCount absurd_times;  // rows with a year that is none of a real event, before 1850 or after 2299, skipped
+  RowCount future_times;  // rows with a time after today, which are read as they are
 };
 
 // The tables of a Synthea folder that hold events, in the order they are looked for.
 std::span<const std::string_view> event_tables();
 
-// A folder in Synthea's CSV format, or a MEDS-style CSV file (subject_id,time,code).
-// tables: names of event_tables() to read, each once; empty: those that are there. Throws Error naming file,
-// line and column, and then leaves the report as it was.
-Cohort read_cohort(const std::filesystem::path& path, std::span<const std::string> tables = {},
+// A folder in Synthea's CSV format, or a MEDS-style CSV file (subject_id,time,code); either may be gzipped.
+// Throws Error naming file, line and column, and then leaves the report as it was.
+Cohort read_cohort(const std::filesystem::path& path, const ReadOptions& options = {},
                    ReadReport* report = nullptr);
 
 // patient_id,label. Numbers; an id twice is an error.
@@ -61,6 +100,7 @@ struct EncodedCohort {
   const Cohort* cohort = nullptr;
   std::vector<std::int64_t> code_offsets{0};  // [N+1]
   std::vector<std::int32_t> codes;            // [M']
+  std::vector<Time> code_times;               // [M'] the earliest of the codes that became one id
   std::int64_t unknown_codes = 0;             // occurrences that became [UNK] or were left out
 
   std::span<const std::int32_t> visit_codes(std::int64_t visit) const {
@@ -68,9 +108,5 @@ struct EncodedCohort {
   }
 };
 EncodedCohort encode(const Cohort& cohort, const Vocabulary& vocabulary);
-
-// Seconds since 1970-01-01 UTC of "2019-01-23", "2019-01-23T10:20:30Z", "2019-01-23 10:20:30.5+01:00" and the
-// like; false when the text is no time.
-bool parse_time(std::string_view text, std::int64_t& seconds);
 
 }  // namespace ragtime

@@ -1,18 +1,13 @@
 #include "host/data/cohort_builder.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <numeric>
 #include <tuple>
 #include <utility>
 
 namespace ragtime {
 namespace {
-
-constexpr std::int64_t seconds_per_day = 86400;
-
-std::int64_t day_of(std::int64_t seconds) {
-  return (seconds >= 0 ? seconds : seconds - seconds_per_day + 1) / seconds_per_day;
-}
 
 std::vector<std::int32_t> in_string_order(const Interner& texts) {
   std::vector<std::int32_t> order(texts.size());
@@ -36,80 +31,125 @@ std::vector<std::string> strings(const Interner& texts, const std::vector<std::i
   return result;
 }
 
+// An event as its visit needs it.
 struct OrderedEvent {
-  std::int64_t time;
-  std::int64_t day;  // 0 where the encounter tells the visit
+  Time visit;       // with the encounter, what tells the visit: its day, or its time
+  Time visit_time;  // when the visit began, as far as this event knows
+  Time visit_end;
+  Time known_by;
   std::int32_t encounter;
   std::int32_t code;
 
-  auto visit() const { return std::tie(encounter, day); }
+  auto key() const { return std::tie(encounter, visit); }
 };
 
 struct Visit {
-  std::int64_t time;
+  Time time;
+  Time end;
   std::int32_t encounter;
-  std::span<const OrderedEvent> events;  // by code
+  std::span<const OrderedEvent> events;  // by code, each code's earliest first
 };
 
 void append_patient(std::span<OrderedEvent> events, const Interner& encounters, std::vector<Visit>& visits,
                     Cohort& cohort) {
   std::sort(events.begin(), events.end(), [](const OrderedEvent& left, const OrderedEvent& right) {
-    return std::tie(left.encounter, left.day, left.code) < std::tie(right.encounter, right.day, right.code);
+    return std::tie(left.encounter, left.visit, left.code, left.known_by) <
+           std::tie(right.encounter, right.visit, right.code, right.known_by);
   });
   visits.clear();
   for (std::size_t begin = 0, end = 0; begin < events.size(); begin = end) {
-    std::int64_t time = events[begin].time;
-    for (end = begin + 1; end < events.size() && events[end].visit() == events[begin].visit(); ++end)
-      time = std::min(time, events[end].time);
-    visits.push_back({time, events[begin].encounter, events.subspan(begin, end - begin)});
+    Visit visit{events[begin].visit_time, events[begin].visit_end, events[begin].encounter, {}};
+    for (end = begin + 1; end < events.size() && events[end].key() == events[begin].key(); ++end) {
+      visit.time = std::min(visit.time, events[end].visit_time);
+      visit.end = std::max(visit.end, events[end].visit_end);
+    }
+    visit.events = events.subspan(begin, end - begin);
+    visits.push_back(visit);
   }
   std::sort(visits.begin(), visits.end(), [&](const Visit& left, const Visit& right) {
     if (left.time != right.time) return left.time < right.time;
     return encounters[left.encounter] < encounters[right.encounter];
   });
+  // Where a patient's times come in several offsets, an earlier visit's day may end after a later one's.
+  Time end = std::numeric_limits<Time>::min();
   for (const Visit& visit : visits) {
     cohort.visit_times.push_back(visit.time);
-    for (std::size_t i = 0; i < visit.events.size(); ++i)
-      if (i == 0 || visit.events[i].code != visit.events[i - 1].code)
-        cohort.codes.push_back(visit.events[i].code);
+    cohort.visit_ends.push_back(end = std::max(end, visit.end));
+    for (std::size_t i = 0; i < visit.events.size(); ++i) {
+      if (i > 0 && visit.events[i].code == visit.events[i - 1].code) continue;
+      cohort.codes.push_back(visit.events[i].code);
+      cohort.code_times.push_back(visit.events[i].known_by);
+    }
     cohort.code_offsets.push_back(static_cast<std::int64_t>(cohort.codes.size()));
   }
   cohort.visit_offsets.push_back(static_cast<std::int64_t>(cohort.visit_times.size()));
 }
 
+// begin: of the event's encounter, null where that is not known.
+OrderedEvent ordered(const Timestamp& time, const Timestamp* begin, std::int32_t encounter, std::int32_t code,
+                     VisitBy visit_by) {
+  const bool early = begin != nullptr && time.known_by() < begin->time;
+  const Timestamp& counts = early ? *begin : time;
+  OrderedEvent event{counts.day(), counts.known_by(), counts.day_end(), counts.known_by(), encounter, code};
+  if (begin != nullptr && begin->day() == counts.day()) event.visit_time = begin->known_by();
+  if (encounter == 0 && visit_by == VisitBy::time) event.visit = event.visit_end = counts.known_by();
+  return event;
+}
+
 }  // namespace
 
-void CohortBuilder::add(std::string_view patient, std::string_view encounter, std::int64_t time,
+bool CohortBuilder::begin_encounter(std::string_view patient, std::string_view encounter,
+                                    const Timestamp& begin) {
+  const EncounterKey key{patients_.intern(patient), encounters_.intern(encounter)};
+  const auto [found, is_new] = begins_.emplace(key, begin);
+  return is_new || found->second == begin;
+}
+
+void CohortBuilder::add(std::string_view patient, std::string_view encounter, const Timestamp& time,
                         std::string_view code) {
   events_.push_back({time, patients_.intern(patient), encounters_.intern(encounter), codes_.intern(code)});
 }
 
-Cohort CohortBuilder::finish() && {
-  Cohort cohort;
-  const auto patient_order = in_string_order(patients_);
-  const auto code_order = in_string_order(codes_);
+Cohort CohortBuilder::finish(std::int64_t* static_patients, std::string* first_static_patient) && {
+  std::vector<std::uint8_t> has_event(static_cast<std::size_t>(patients_.size()));
+  for (const Event& event : events_) has_event[event.patient] = 1;
+  auto patient_order = in_string_order(patients_);
+  const auto without = std::stable_partition(patient_order.begin(), patient_order.end(),
+                                             [&](std::int32_t patient) { return has_event[patient] != 0; });
+  if (static_patients != nullptr) *static_patients = patient_order.end() - without;
+  if (first_static_patient != nullptr && without != patient_order.end())
+    *first_static_patient = patients_[*without];
   const auto patient_ranks = inverse(patient_order);
+  patient_order.erase(without, patient_order.end());
+
+  Cohort cohort;
+  const auto code_order = in_string_order(codes_);
   const auto code_ranks = inverse(code_order);
   cohort.patient_ids = strings(patients_, patient_order);
   cohort.code_names = strings(codes_, code_order);
+  cohort.last_time = std::numeric_limits<Time>::min();
+  for (const auto& [key, begin] : begins_) cohort.last_time = std::max(cohort.last_time, begin.known_by());
 
   // A counting sort by patient; each patient's few events are sorted on their own. Patients and codes are
   // ranks from here on. Encounters keep their numbers: there are about as many as visits, and the order of
   // their texts matters only where a patient's visits begin at the same time.
-  std::vector<std::size_t> begins(patient_order.size() + 1);
-  for (const Event& event : events_) ++begins[patient_ranks[event.patient] + 1];
-  std::partial_sum(begins.begin(), begins.end(), begins.begin());
+  std::vector<std::size_t> starts(patient_order.size() + 1);
+  for (const Event& event : events_) ++starts[patient_ranks[event.patient] + 1];
+  std::partial_sum(starts.begin(), starts.end(), starts.begin());
   std::vector<OrderedEvent> sorted(events_.size());
-  std::vector<std::size_t> next(begins.begin(), begins.end() - 1);
+  std::vector<std::size_t> next(starts.begin(), starts.end() - 1);
   for (const Event& event : events_) {
-    const std::int64_t day = event.encounter == 0 ? day_of(event.time) : 0;
-    sorted[next[patient_ranks[event.patient]]++] = {event.time, day, event.encounter, code_ranks[event.code]};
+    cohort.last_time = std::max(cohort.last_time, event.time.known_by());
+    const auto begin = begins_.find({event.patient, event.encounter});
+    sorted[next[patient_ranks[event.patient]]++] =
+        ordered(event.time, begin == begins_.end() ? nullptr : &begin->second, event.encounter,
+                code_ranks[event.code], visit_by_);
   }
   events_ = {};
 
   std::vector<Visit> visits;
-  for (std::size_t patient = 0; patient + 1 < begins.size(); ++patient)
-    append_patient({sorted.data() + begins[patient], sorted.data() + begins[patient + 1]}, encounters_,
+  for (std::size_t patient = 0; patient + 1 < starts.size(); ++patient)
+    append_patient({sorted.data() + starts[patient], sorted.data() + starts[patient + 1]}, encounters_,
                    visits, cohort);
   return cohort;
 }

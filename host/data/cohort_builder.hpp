@@ -3,7 +3,11 @@
 // Events in any order become a cohort: grouped into visits, sorted, distinct.
 
 #include <cstdint>
+#include <functional>
+#include <string>
 #include <string_view>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "host/data/cohort.hpp"
@@ -13,27 +17,47 @@ namespace ragtime {
 
 class CohortBuilder {
  public:
-  CohortBuilder() { encounters_.intern(""); }
+  explicit CohortBuilder(VisitBy visit_by = VisitBy::day) : visit_by_(visit_by) { encounters_.intern(""); }
 
-  // A visit is one (patient, encounter); where the encounter is empty, one (patient, day in UTC).
-  void add(std::string_view patient, std::string_view encounter, std::int64_t time, std::string_view code);
+  // An encounter of a patient began then. Of two for one (patient, encounter) the first holds, and the answer
+  // is false where the second says otherwise.
+  bool begin_encounter(std::string_view patient, std::string_view encounter, const Timestamp& begin);
+
+  // A visit is what happened in one (patient, encounter) on one day; where the encounter is empty, to a
+  // patient on one day, or at one time. An event counts from the beginning of its encounter, where that is
+  // known, if its own time is before it.
+  void add(std::string_view patient, std::string_view encounter, const Timestamp& time,
+           std::string_view code);
+
+  // A patient of whom there may be nothing else.
+  void add_static(std::string_view patient) { patients_.intern(patient); }
 
   bool empty() const { return events_.empty(); }
 
-  Cohort finish() &&;
+  // static_patients: how many patients have no event, and the first of them in string order.
+  Cohort finish(std::int64_t* static_patients = nullptr, std::string* first_static_patient = nullptr) &&;
 
  private:
   struct Event {
-    std::int64_t time;
+    Timestamp time;
     std::int32_t patient;
     std::int32_t encounter;
     std::int32_t code;
   };
+  using EncounterKey = std::pair<std::int32_t, std::int32_t>;  // patient, encounter
+  struct EncounterHash {
+    std::size_t operator()(const EncounterKey& key) const {
+      return std::hash<std::uint64_t>{}(static_cast<std::uint64_t>(key.first) << 32 |
+                                        static_cast<std::uint32_t>(key.second));
+    }
+  };
 
+  VisitBy visit_by_;
   Interner patients_;
   Interner encounters_;  // 0 is the empty one
   Interner codes_;
   std::vector<Event> events_;
+  std::unordered_map<EncounterKey, Timestamp, EncounterHash> begins_;
 };
 
 }  // namespace ragtime

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <utility>
 
 #include "host/data/cohort.hpp"
 
@@ -18,14 +19,21 @@ EncodedCohort encode(const Cohort& cohort, const Vocabulary& vocabulary) {
   encoded.cohort = &cohort;
   encoded.code_offsets.reserve(cohort.code_offsets.size());
   encoded.codes.reserve(cohort.codes.size());
+  encoded.code_times.reserve(cohort.codes.size());
+  std::vector<std::pair<std::int32_t, Time>> visit_codes;
   for (std::int64_t visit = 0; visit < cohort.visits(); ++visit) {
-    const auto begin = static_cast<std::ptrdiff_t>(encoded.codes.size());
-    for (const std::int32_t code : cohort.visit_codes(visit)) {
+    visit_codes.clear();
+    for (std::int64_t i = cohort.code_offsets[visit]; i < cohort.code_offsets[visit + 1]; ++i) {
+      const std::int32_t code = cohort.codes[i];
       if (!known[code]) ++encoded.unknown_codes;
-      if (ids[code] >= 0) encoded.codes.push_back(ids[code]);
+      if (ids[code] >= 0) visit_codes.emplace_back(ids[code], cohort.code_times[i]);
     }
-    std::sort(encoded.codes.begin() + begin, encoded.codes.end());
-    encoded.codes.erase(std::unique(encoded.codes.begin() + begin, encoded.codes.end()), encoded.codes.end());
+    std::sort(visit_codes.begin(), visit_codes.end());
+    for (std::size_t i = 0; i < visit_codes.size(); ++i) {
+      if (i > 0 && visit_codes[i].first == visit_codes[i - 1].first) continue;
+      encoded.codes.push_back(visit_codes[i].first);
+      encoded.code_times.push_back(visit_codes[i].second);
+    }
     encoded.code_offsets.push_back(static_cast<std::int64_t>(encoded.codes.size()));
   }
   return encoded;

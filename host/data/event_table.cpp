@@ -50,16 +50,18 @@ void read_event_table(const std::filesystem::path& file, const EventColumns& col
       reader.refuse(columns.code, " is ", code, ": this name is reserved");
     if (time.empty() && columns.static_rows) {
       ++report.static_rows;
+      builder.add_static(patient);
       continue;
     }
-    std::int64_t seconds = 0;
-    if (!parse_time(time, seconds))
+    Timestamp timestamp;
+    if (!parse_timestamp(time, timestamp))
       reader.refuse(time_name, " is ", excerpt(time), ": expected a time such as 2019-01-23 or ",
                     "2019-01-23T10:20:30Z");
-    builder.add(patient, has_encounter ? reader.field(encounter_column) : std::string_view(), seconds, code);
+    builder.add(patient, has_encounter ? reader.field(encounter_column) : std::string_view(), timestamp,
+                code);
   }
   report.bytes += static_cast<std::int64_t>(content.size());
-  report.tables.push_back(file.filename().string());
+  report.files.push_back(file.filename().string());
 }
 
 }  // namespace ragtime

@@ -57,6 +57,7 @@ void read_synthea(const std::filesystem::path& folder, std::span<const std::stri
     const std::filesystem::path file = folder / concat(table, ".csv");
     if (!chosen && !is_there(file)) continue;
     read_event_table(file, columns, builder, report);
+    report.tables.emplace_back(table);
   }
   check(report.tables.size() > tables_before, ErrorCode::io_error, folder.string(),
         " holds no table of events: expected one or more of ", list_of_tables(), " as .csv");

@@ -54,6 +54,9 @@ std::uint64_t fingerprint(const TrainingData& data) {
   for (const std::string& name : data.cohort.code_names) print.add(name);
   print.add_all(data.cohort.visit_offsets);
   print.add_all(data.cohort.visit_times);
+  print.add_all(data.cohort.visit_ends);
+  print.add_all(data.cohort.code_times);
+  print.add(static_cast<std::uint64_t>(data.cohort.last_time));
   print.add_all(data.cohort.code_offsets);
   print.add_all(data.cohort.codes);
   for (const Example& example : data.examples.examples) {

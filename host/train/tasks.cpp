@@ -9,8 +9,6 @@
 namespace ragtime {
 namespace {
 
-constexpr double seconds_per_day = 86400;
-
 bool has_code(const Cohort& cohort, std::int64_t visit, std::int32_t code) {
   const auto codes = cohort.visit_codes(visit);
   return std::binary_search(codes.begin(), codes.end(), code);
@@ -36,7 +34,7 @@ std::int32_t first_occurrence(const Cohort& cohort, std::int64_t patient, std::i
 void append_window_targets(const Cohort& cohort, const ExampleSet& set, const Example& example,
                            HostTargets& targets) {
   const std::int64_t first = cohort.visit_offsets[example.patient];
-  const double horizon = set.options.horizon_days * seconds_per_day;
+  const double horizon = set.options.horizon_days * static_cast<double>(time_per_day);
   std::vector<std::int64_t> occurrences;  // times, ascending
   for (std::int32_t t = 0; t < example.visits; ++t)
     if (has_code(cohort, first + t, set.label_code)) occurrences.push_back(cohort.visit_times[first + t]);

@@ -1,6 +1,7 @@
 #include <chrono>
+#include <cstdio>
 
-#include "host/data/cohort.hpp"
+#include "host/data/timestamp.hpp"
 
 namespace ragtime {
 namespace {
@@ -48,29 +49,31 @@ bool take_days(Scanner& scanner, std::int64_t& days) {
   return true;
 }
 
-// hh:mm, hh:mm:ss or hh:mm:ss.fraction; the fraction is dropped.
-bool take_clock(Scanner& scanner, std::int64_t& seconds) {
+// hh:mm, hh:mm:ss or hh:mm:ss.fraction, in microseconds.
+bool take_clock(Scanner& scanner, Time& clock) {
   int hour = 0;
   int minute = 0;
   int second = 0;
+  Time fraction = 0;
   if (!scanner.take_digits(2, hour) || !scanner.take(':') || !scanner.take_digits(2, minute)) return false;
   if (scanner.take(':')) {
     if (!scanner.take_digits(2, second)) return false;
     if (scanner.take('.')) {
       int digit = 0;
       if (!scanner.take_digits(1, digit)) return false;
-      while (scanner.take_digits(1, digit)) {
-      }
+      Time unit = time_per_second;
+      do fraction += (unit /= 10) * digit;
+      while (scanner.take_digits(1, digit));
     }
   }
   if (hour > 23 || minute > 59 || second > 59) return false;
-  seconds = (hour * 60 + minute) * 60 + second;
+  clock = ((hour * 60 + minute) * 60 + second) * time_per_second + fraction;
   return true;
 }
 
 // Nothing (UTC), Z, +hh:mm, +hhmm or +hh.
-bool take_offset(Scanner& scanner, std::int64_t& seconds) {
-  seconds = 0;
+bool take_offset(Scanner& scanner, Time& offset) {
+  offset = 0;
   if (scanner.done() || scanner.take('Z')) return true;
   const bool east = scanner.take('+');
   if (!east && !scanner.take('-')) return false;
@@ -80,24 +83,48 @@ bool take_offset(Scanner& scanner, std::int64_t& seconds) {
   const bool colon = scanner.take(':');
   if (!scanner.take_digits(2, minute) && (colon || !scanner.done())) return false;
   if (hour > 23 || minute > 59) return false;
-  seconds = (hour * 60 + minute) * (east ? 60 : -60);
+  offset = (hour * 60 + minute) * (east ? 60 : -60) * time_per_second;
   return true;
 }
 
 }  // namespace
 
-bool parse_time(std::string_view text, std::int64_t& seconds) {
+std::int64_t Timestamp::day() const {
+  const Time local = time + offset;
+  return (local >= 0 ? local : local - time_per_day + 1) / time_per_day;
+}
+
+bool parse_timestamp(std::string_view text, Timestamp& timestamp) {
   Scanner scanner(text);
   std::int64_t days = 0;
-  std::int64_t clock = 0;
-  std::int64_t offset = 0;
+  Time clock = 0;
+  Time offset = 0;
   if (!take_days(scanner, days)) return false;
-  if (!scanner.done() && !((scanner.take('T') || scanner.take(' ')) && take_clock(scanner, clock) &&
-                           take_offset(scanner, offset)))
+  const bool date_only = scanner.done();
+  if (!date_only && !((scanner.take('T') || scanner.take(' ')) && take_clock(scanner, clock) &&
+                      take_offset(scanner, offset) && scanner.done()))
     return false;
-  if (!scanner.done()) return false;
-  seconds = days * 86400 + clock - offset;
+  timestamp = {days * time_per_day + clock - offset, offset, date_only};
   return true;
+}
+
+std::string to_text(Time time) {
+  const auto floor = [](Time value, Time unit) { return (value >= 0 ? value : value - unit + 1) / unit; };
+  const std::int64_t day = floor(time, time_per_day);
+  const Time clock = time - day * time_per_day;
+  const std::chrono::year_month_day date{std::chrono::sys_days(std::chrono::days(day))};
+  const auto seconds = static_cast<int>(clock / time_per_second);
+  const auto fraction = static_cast<int>(clock % time_per_second);
+  char text[64];
+  std::snprintf(text, sizeof text, "%04d-%02u-%02uT%02d:%02d:%02d", static_cast<int>(date.year()),
+                static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()), seconds / 3600,
+                seconds / 60 % 60, seconds % 60);
+  std::string result = text;
+  if (fraction != 0) {
+    std::snprintf(text, sizeof text, ".%06d", fraction);
+    result += text;
+  }
+  return result + 'Z';
 }
 
 }  // namespace ragtime
