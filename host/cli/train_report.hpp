@@ -1,8 +1,9 @@
 #pragma once
 
-// What ragtime train says while it runs: a bar on the terminal, a line a epoch on standard output.
+// What ragtime train says while it runs: a bar on the terminal, a line per epoch on standard output.
 
 #include "host/cli/interrupt.hpp"
+#include "host/train/prediction_rules.hpp"
 #include "host/train/trainer.hpp"
 
 namespace ragtime::cli {
@@ -20,7 +21,14 @@ class TrainReport final : public TrainObserver {
   bool has_header_ = false;
 };
 
-// About the data, before it starts.
-void say_what_is_learned(const TrainingData& data, const TrainOptions& options);
+// About the data, before it starts: who is used for what, and how many are positive.
+void say_what_is_learned(const TrainingData& data, const TrainingFiles& files, const TrainOptions& options);
+
+// The rules for the prediction time as a table on standard error, and the command line for each.
+void print_rules(const std::vector<RuleSummary>& rules, const TaskOptions& options);
+
+// What the best model's metrics are to be compared with, and what it reaches on the test part.
+void print_results(const EpochRecord& best, const TrainingData& data, const TrainOptions& options,
+                   const std::shared_ptr<Backend>& backend);
 
 }  // namespace ragtime::cli

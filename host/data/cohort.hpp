@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "host/data/code_patterns.hpp"
 #include "host/data/timestamp.hpp"
 #include "ragtime/model_directory.hpp"
 
@@ -87,13 +88,6 @@ std::span<const std::string_view> event_tables();
 Cohort read_cohort(const std::filesystem::path& path, const ReadOptions& options = {},
                    ReadReport* report = nullptr);
 
-// patient_id,label. Numbers; an id twice is an error.
-struct PatientLabel {
-  std::string patient_id;
-  double label = 0;
-};
-std::vector<PatientLabel> read_labels(const std::filesystem::path& file);
-
 // The cohort's codes as ids of a vocabulary: distinct and ascending within a visit. A code that maps to
 // nothing (no [UNK]) is left out, and its visit stays, perhaps empty.
 struct EncodedCohort {
@@ -107,6 +101,7 @@ struct EncodedCohort {
     return {codes.data() + code_offsets[visit], codes.data() + code_offsets[visit + 1]};
   }
 };
-EncodedCohort encode(const Cohort& cohort, const Vocabulary& vocabulary);
+// excluded: codes that are no input, whatever the vocabulary holds; they do not count as unknown.
+EncodedCohort encode(const Cohort& cohort, const Vocabulary& vocabulary, const CodePatterns& excluded = {});
 
 }  // namespace ragtime

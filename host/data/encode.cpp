@@ -5,14 +5,15 @@
 
 namespace ragtime {
 
-EncodedCohort encode(const Cohort& cohort, const Vocabulary& vocabulary) {
+EncodedCohort encode(const Cohort& cohort, const Vocabulary& vocabulary, const CodePatterns& excluded) {
   std::vector<std::int32_t> ids;  // by code of the cohort
   std::vector<bool> known;
   ids.reserve(cohort.code_names.size());
   known.reserve(cohort.code_names.size());
   for (const std::string& name : cohort.code_names) {
-    ids.push_back(vocabulary.map(name));
-    known.push_back(vocabulary.find(name) >= 0);
+    const bool is_input = !excluded.match(name);
+    ids.push_back(is_input ? vocabulary.map(name) : -1);
+    known.push_back(!is_input || vocabulary.find(name) >= 0);
   }
 
   EncodedCohort encoded;

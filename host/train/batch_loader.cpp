@@ -16,7 +16,7 @@ void BatchLoader::load(std::span<const std::int32_t> indices, Stream stream) {
 
 void BatchLoader::load_with_targets(std::span<const std::int32_t> indices, Stream stream) {
   load(indices, stream);
-  host_targets_ = make_targets(*encoded_.cohort, examples_, indices);
+  host_targets_ = make_targets(examples_, indices);
   rounded_values_.resize(host_targets_.values.size() * size_of(dtype_));
   from_floats(host_targets_.values, dtype_, rounded_values_.data());
 

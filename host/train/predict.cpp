@@ -6,6 +6,7 @@
 
 #include "host/core/atomic_file.hpp"
 #include "host/core/check.hpp"
+#include "host/data/csv_field.hpp"
 #include "host/train/activation.hpp"
 #include "host/train/batch_capacity.hpp"
 #include "host/train/batch_feed.hpp"
@@ -19,14 +20,6 @@ namespace {
 constexpr std::int64_t most_rows = 4096;
 constexpr std::int64_t most_logits = std::int64_t{1} << 24;
 
-// As RFC 4180 has it.
-std::string csv_field(const std::string& text) {
-  if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
-  std::string quoted = "\"";
-  for (const char character : text) quoted += character == '"' ? "\"\"" : std::string(1, character);
-  return quoted + '"';
-}
-
 // 9 digits of a float give it back; of a double they may lie on the other side of the middle between two
 // floats.
 void append_number(std::string& line, float value) {
@@ -35,8 +28,11 @@ void append_number(std::string& line, float value) {
   line.append(digits, end);
 }
 
-std::string header(const ModelConfig& config) {
-  std::string line = is_patient_level(config.task) ? "patient_id" : "patient_id,visit";
+std::string header(const ModelConfig& config, const PredictionColumns& columns) {
+  std::string line = "patient_id";
+  if (columns.prediction_time) line += ",prediction_time";
+  if (columns.parts != nullptr) line += ",part";
+  if (!is_patient_level(config.task)) line += ",visit";
   for (std::int64_t k = 0; k < config.output_dim; ++k) line += concat(",p", k);
   return line + '\n';
 }
@@ -53,13 +49,13 @@ std::vector<std::vector<std::int32_t>> batches_of(const ExampleSet& examples, st
 
 PredictionSummary write_predictions(VisitLstm& model, const std::shared_ptr<Backend>& backend,
                                     const EncodedCohort& encoded, const ExampleSet& examples,
-                                    const std::filesystem::path& out,
+                                    const std::filesystem::path& out, const PredictionColumns& columns,
                                     const std::function<void(std::int64_t)>& progress) {
   const ModelConfig& config = model.config();
   const std::int64_t outputs = config.output_dim;
   const bool patient_level = is_patient_level(config.task);
   AtomicFile file(out);
-  file.write(header(config));
+  file.write(header(config, columns));
   const std::vector<std::vector<std::int32_t>> batches = batches_of(examples, outputs);
   model.reserve(capacity_of(encoded, examples, batches), false);
   BatchFeed feed(backend, encoded, examples, model.dtype(), BatchFeed::Targets::none);
@@ -79,7 +75,15 @@ PredictionSummary write_predictions(VisitLstm& model, const std::shared_ptr<Back
     const float* at = logits.values().data();
     for (const std::int32_t index : batch) {
       const Example& example = examples.examples[index];
-      const std::string id = csv_field(encoded.cohort->patient_ids[example.patient]);
+      const std::string& patient = encoded.cohort->patient_ids[example.patient];
+      std::string id = csv_field(patient);
+      if (columns.prediction_time)
+        id += ',' +
+              (examples.time_texts.empty() ? to_text(example.until) : csv_field(examples.time_texts[index]));
+      if (columns.parts != nullptr) {
+        const auto part = columns.parts->find(patient);
+        id += concat(',', part == columns.parts->end() ? "" : name_of(part->second));
+      }
       const std::int32_t lines = patient_level ? 1 : example.visits;
       for (std::int32_t t = 0; t < lines; ++t, at += outputs) {
         row.assign(at, at + outputs);
@@ -95,9 +99,9 @@ PredictionSummary write_predictions(VisitLstm& model, const std::shared_ptr<Back
         file.write(line);
       }
       summary.lines += lines;
-      ++summary.patients;
+      ++summary.examples;
     }
-    if (progress) progress(summary.patients);
+    if (progress) progress(summary.examples);
   }
   file.commit();
   return summary;

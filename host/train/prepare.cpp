@@ -9,18 +9,37 @@
 namespace ragtime {
 namespace {
 
-// The codes of the training patients, in string order.
-Vocabulary make_vocabulary(const TrainingData& data) {
-  std::vector<std::uint8_t> seen(data.cohort.code_names.size());
+// By code of the cohort, how many training patients have it in the input of an example. Nothing that comes
+// after a prediction time counts: which codes have an id must not tell what happens then. next_visit and
+// survival, which predict at every visit, count whole records.
+std::vector<std::int64_t> patients_by_code(const TrainingData& data) {
+  const Cohort& cohort = data.cohort;
+  const Task task = data.examples.options.task;
+  const bool whole_records = task == Task::next_visit || task == Task::survival;
+  std::vector<std::int64_t> counts(cohort.code_names.size());
+  std::vector<std::int64_t> last_patient(cohort.code_names.size(), -1);
   for (const std::int32_t index : data.split.training) {
-    const std::int64_t patient = data.examples.examples[index].patient;
-    const std::int64_t begin = data.cohort.code_offsets[data.cohort.visit_offsets[patient]];
-    const std::int64_t end = data.cohort.code_offsets[data.cohort.visit_offsets[patient + 1]];
-    for (std::int64_t i = begin; i < end; ++i) seen[data.cohort.codes[i]] = 1;
+    const Example& example = data.examples.examples[index];
+    const std::int64_t first = cohort.visit_offsets[example.patient];
+    const std::int64_t end =
+        whole_records ? cohort.visit_offsets[example.patient + 1] : first + example.visits;
+    for (std::int64_t i = cohort.code_offsets[first]; i < cohort.code_offsets[end]; ++i) {
+      const std::int32_t code = cohort.codes[i];
+      if (cohort.code_times[i] > example.until || last_patient[code] == example.patient) continue;
+      last_patient[code] = example.patient;
+      ++counts[code];
+    }
   }
+  return counts;
+}
+
+// In string order.
+Vocabulary make_vocabulary(const TrainingData& data, const TrainOptions& options) {
+  const std::vector<std::int64_t> counts = patients_by_code(data);
   std::vector<std::string> codes;
-  for (std::size_t i = 0; i < seen.size(); ++i)
-    if (seen[i]) codes.push_back(data.cohort.code_names[i]);
+  for (std::size_t i = 0; i < counts.size(); ++i)
+    if (counts[i] > 0 && !options.exclude_codes.match(data.cohort.code_names[i]))
+      codes.push_back(data.cohort.code_names[i]);
   return Vocabulary::from_codes(codes);
 }
 
@@ -62,21 +81,35 @@ std::uint64_t fingerprint(const TrainingData& data) {
   for (const Example& example : data.examples.examples) {
     print.add(static_cast<std::uint64_t>(example.patient));
     print.add(static_cast<std::uint64_t>(example.visits));
+    print.add(static_cast<std::uint64_t>(example.until));
     print.add(std::bit_cast<std::uint64_t>(example.label));
+  }
+  print.add_all(data.examples.row_values);
+  print.add_all(data.examples.row_weights);
+  for (const PatientPart& entry : data.split.patients) {
+    print.add(entry.patient_id);
+    print.add(static_cast<std::uint64_t>(entry.part));
   }
   return print.value();
 }
 
 }  // namespace
 
-std::unique_ptr<TrainingData> prepare_training(Cohort cohort, std::span<const PatientLabel> labels,
+TrainingFiles read_training_files(const TrainOptions& options) {
+  TrainingFiles files;
+  files.task = read_task_files(options.task);
+  if (!options.split.file.empty()) files.parts = read_patient_parts(options.split.file);
+  return files;
+}
+
+std::unique_ptr<TrainingData> prepare_training(Cohort cohort, const TrainingFiles& files,
                                                const TrainOptions& options) {
   auto data = std::make_unique<TrainingData>();
   data->cohort = std::move(cohort);
-  data->examples = training_examples(data->cohort, options.task, labels);
-  data->split = split_examples(data->cohort, data->examples, options.validation, options.seed);
-  data->vocabulary = make_vocabulary(*data);
-  data->encoded = encode(data->cohort, data->vocabulary);
+  data->examples = training_examples(data->cohort, options.task, files.task, options.seed);
+  data->split = split_examples(data->cohort, data->examples, options.split, files.parts, options.seed);
+  data->vocabulary = make_vocabulary(*data, options);
+  data->encoded = encode(data->cohort, data->vocabulary, options.exclude_codes);
   data->config = options.model;
   data->config.task = options.task.task;
   data->config.vocab_size = data->vocabulary.size();
@@ -86,6 +119,8 @@ std::unique_ptr<TrainingData> prepare_training(Cohort cohort, std::span<const Pa
   if (data->config.task == Task::next_visit) data->config.output_dim = data->config.vocab_size;
   data->config.padding_idx = 0;
   validate(data->config);
+  data->training = training_file(options);
+  data->training.class_names = data->examples.class_names;
   data->fingerprint = fingerprint(*data);
   return data;
 }

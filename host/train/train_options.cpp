@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "host/core/atomic_file.hpp"
 #include "host/core/check.hpp"
@@ -49,9 +50,39 @@ Json task_json(const TaskOptions& task) {
   object["task"] = name_of(task.task);
   object["label_code"] = nullable(task.label_code);
   object["labels"] = nullable(task.labels_file);
+  object["before"] = task.before;
+  object["predict_at"] = nullable(task.predict_at.text);
   object["horizon_days"] = task.horizon_days;
+  object["gap_days"] = task.gap_days;
+  object["observed_until"] = task.observed_until.text;
   return object;
 }
+
+void add_split(Json& object, const SplitOptions& split) {
+  object["validation"] = split.validation;
+  object["test"] = split.test;
+  object["split_file"] = nullable(split.file);
+}
+
+template <class T, std::size_t n>
+const char* name_in(const std::pair<const char*, T> (&names)[n], T value) {
+  const auto has_value = [&](const auto& entry) { return entry.second == value; };
+  return std::find_if(std::begin(names), std::end(names), has_value)->first;
+}
+
+template <class T, std::size_t n>
+T value_of(const std::pair<const char*, T> (&names)[n], const char* key, const std::string& name) {
+  std::string all;
+  for (const auto& [known, value] : names) {
+    if (name == known) return value;
+    all += (all.empty() ? "" : ", ") + std::string(known);
+  }
+  fail(ErrorCode::parse_error, key, " is ", excerpt(name), ": expected one of ", all);
+}
+
+constexpr std::pair<const char*, VisitBy> visit_by_names[] = {{"day", VisitBy::day}, {"time", VisitBy::time}};
+constexpr std::pair<const char*, Encounters> encounters_names[] = {
+    {"if_there", Encounters::if_there}, {"required", Encounters::required}, {"ignored", Encounters::ignored}};
 
 }  // namespace
 
@@ -75,10 +106,13 @@ void validate(const TrainOptions& options) {
           "a finite number, 0 or more");
   require(not_negative(optimizer.clip_norm), "--clip", optimizer.clip_norm,
           "a finite number, 0 (no clipping) or more");
-  require(options.validation > 0 && options.validation < 1, "--validation", options.validation,
-          "a share above 0 and below 1");
+  validate(options.split);
   require_utf8("--label-code", options.task.label_code);
   require_utf8("--labels", options.task.labels_file);
+  require_utf8("--observed-until", options.task.observed_until.text);
+  require_utf8("--split-file", options.split.file);
+  for (const std::string& pattern : options.exclude_codes.patterns())
+    require_utf8("--exclude-codes", pattern);
   for (const std::string& table : options.tables) require_utf8("--tables", table);
   validate(options.task);
   validate_sizes(options);
@@ -87,6 +121,7 @@ void validate(const TrainOptions& options) {
 std::string settings_json(const TrainOptions& options) {
   Json object = task_json(options.task);
   object.erase("labels");  // where a file is, not what it holds
+  if (options.task.observed_until.rule == ObservationRule::file) object["observed_until"] = "a file";
   object["tables"] = options.tables;
   object["embedding_dim"] = options.model.embedding_dim;
   object["hidden_dim"] = options.model.hidden_dim;
@@ -99,7 +134,10 @@ std::string settings_json(const TrainOptions& options) {
   object["lr"] = options.optimizer.learning_rate;
   object["weight_decay"] = options.optimizer.weight_decay;
   object["clip"] = options.optimizer.clip_norm;
-  object["validation"] = options.validation;
+  object["visit_by"] = name_in(visit_by_names, options.visit_by);
+  object["exclude_codes"] = options.exclude_codes.patterns();
+  add_split(object, options.split);
+  object["split_file"] = !options.split.file.empty();
   object["seed"] = options.seed;
   object["precision"] = name_of(options.precision);
   return object.dump();
@@ -123,12 +161,30 @@ void check_same_settings(const TrainOptions& options, const std::string& setting
           "--resume: the run was begun by another version, with ", excerpt(key), ": expected another --out");
 }
 
-void write_training_file(const std::filesystem::path& file, const TrainOptions& options) {
-  Json object = task_json(options.task);
-  object["tables"] = options.tables;
-  object["seed"] = options.seed;
-  object["validation"] = options.validation;
-  object["precision"] = name_of(options.precision);
+TrainingFile training_file(const TrainOptions& options) {
+  TrainingFile training;
+  training.task = options.task;
+  training.tables = options.tables_read;
+  training.encounters = options.encounters;
+  training.visit_by = options.visit_by;
+  training.exclude_codes = options.exclude_codes;
+  training.split = options.split;
+  training.seed = options.seed;
+  training.precision = options.precision;
+  return training;
+}
+
+void write_training_file(const std::filesystem::path& file, const TrainingFile& training) {
+  Json object = task_json(training.task);
+  object["classes"] = training.class_names;
+  object["tables"] = training.tables;
+  object["encounters"] = name_in(encounters_names, training.encounters);
+  object["visit_by"] = name_in(visit_by_names, training.visit_by);
+  object["exclude_codes"] = training.exclude_codes.patterns();
+  object["seed"] = training.seed;
+  add_split(object, training.split);
+  object["split_given"] = training.split.is_explicit;
+  object["precision"] = name_of(training.precision);
   write_file_atomically(file, object.dump(2) + "\n");
 }
 
@@ -136,19 +192,41 @@ TrainingFile read_training_file(const std::filesystem::path& file) {
   JsonObject reader(file.string(), read_file(file), JsonLists::allowed);
   TrainingFile training;
   std::string task = name_of(training.task.task), precision = name_of(training.precision);
+  std::string predict_at, observed_until = training.task.observed_until.text;
+  std::string visit_by = name_in(visit_by_names, training.visit_by);
+  std::string encounters = name_in(encounters_names, training.encounters);
+  std::vector<std::string> exclude_codes;
   reader.read("task", task, true);
   reader.read_nullable("label_code", training.task.label_code);
   reader.read_nullable("labels", training.task.labels_file);
+  reader.read("before", training.task.before);
+  reader.read_nullable("predict_at", predict_at);
   reader.read("horizon_days", training.task.horizon_days);
+  reader.read("gap_days", training.task.gap_days);
+  reader.read("observed_until", observed_until);
+  reader.read("classes", training.class_names);
   reader.read("tables", training.tables);
+  reader.read("encounters", encounters);
+  reader.read("visit_by", visit_by);
+  reader.read("exclude_codes", exclude_codes);
   reader.read("seed", training.seed);
-  reader.read("validation", training.validation);
+  reader.read("validation", training.split.validation);
+  reader.read("test", training.split.test);
+  reader.read_nullable("split_file", training.split.file);
+  reader.read("split_given", training.split.is_explicit);
   reader.read("precision", precision);
   reader.refuse_the_rest();
   try {
     training.task.task = task_from_name(task);
+    if (!predict_at.empty()) training.task.predict_at = predict_at_from_text(predict_at);
+    training.task.observed_until = observed_until_from_text(observed_until);
+    training.visit_by = value_of(visit_by_names, "visit_by", visit_by);
+    training.exclude_codes = CodePatterns(exclude_codes);
     training.precision = precision_from_name(precision);
-    validate(training.task);
+    training.encounters = value_of(encounters_names, "encounters", encounters);
+    // Models of before 0.2 have a window without a prediction time; what they predict needs none.
+    if (training.task.predict_at.rule != PredictionRule::none || !has_window(training.task))
+      validate(training.task);
     const auto known = event_tables();
     for (const std::string& table : training.tables)
       check(std::find(known.begin(), known.end(), table) != known.end(), ErrorCode::parse_error,

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "host/train/precision.hpp"
+#include "host/train/split.hpp"
 #include "host/train/tasks.hpp"
 #include "ragtime/adamw.hpp"
 #include "ragtime/visit_lstm.hpp"
@@ -17,7 +18,11 @@ namespace ragtime {
 struct TrainOptions {
   std::filesystem::path data;
   std::filesystem::path out;
-  std::vector<std::string> tables;  // empty: those that are there
+  std::vector<std::string> tables;               // as given; empty: those that are there
+  std::vector<std::string> tables_read;          // of a folder, those that are read
+  Encounters encounters = Encounters::if_there;  // of a folder: read, or not there
+  VisitBy visit_by = VisitBy::day;
+  CodePatterns exclude_codes;  // no input
   TaskOptions task;
   ModelConfig model;  // sizes, aggregation, dropout; vocab_size, output_dim and task follow from the data
   AdamWOptions optimizer = {.clip_norm = 5};
@@ -25,7 +30,7 @@ struct TrainOptions {
   std::int64_t batch_size = 64;  // patients a batch, or
   std::int64_t batch_rows = 0;   // visits a batch; exactly one of the two is above 0
   std::int64_t patience = 5;     // epochs without a better validation loss before it ends; 0: never
-  double validation = 0.2;       // share of the patients
+  SplitOptions split;
   std::uint64_t seed = 0;
   Precision precision = Precision::f32;
   bool resume = false;
@@ -45,12 +50,17 @@ void check_same_settings(const TrainOptions& options, const std::string& setting
 // training.json: what predict must repeat, and where the parameters came from.
 struct TrainingFile {
   TaskOptions task;
-  std::vector<std::string> tables;  // as given; empty: those that are there
-  double validation = 0;
+  std::vector<std::string> class_names;          // of categorical labels: output k is class k
+  std::vector<std::string> tables;               // of a folder, those that were read; empty: any
+  Encounters encounters = Encounters::if_there;  // of a folder: read, or not there
+  VisitBy visit_by = VisitBy::day;
+  CodePatterns exclude_codes;
+  SplitOptions split;
   std::uint64_t seed = 0;
   Precision precision = Precision::f32;  // of training; whoever reads the model is free to take another
 };
-void write_training_file(const std::filesystem::path& file, const TrainOptions& options);
+TrainingFile training_file(const TrainOptions& options);
+void write_training_file(const std::filesystem::path& file, const TrainingFile& training);
 TrainingFile read_training_file(const std::filesystem::path& file);
 
 }  // namespace ragtime

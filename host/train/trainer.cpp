@@ -210,7 +210,8 @@ class Trainer::State {
   // The parameters last: with them the directory is a model.
   void save_model() const {
     data_.vocabulary.write(options_.out / "vocabulary.txt");
-    write_training_file(options_.out / "training.json", options_);
+    write_training_file(options_.out / "training.json", data_.training);
+    write_file_atomically(options_.out / "splits.csv", to_csv(data_.split.patients));
     write_config(options_.out / "config.json", data_.config);
     save_parameters(options_.out / "model.safetensors", model_, parameters());
   }

@@ -21,6 +21,7 @@ struct TrainingData {
   Vocabulary vocabulary = Vocabulary::from_codes({});
   EncodedCohort encoded;
   ModelConfig config;             // of the model, complete
+  TrainingFile training;          // training.json
   std::uint64_t fingerprint = 0;  // of everything a run computes on
 
   TrainingData() = default;
@@ -28,8 +29,17 @@ struct TrainingData {
   TrainingData& operator=(const TrainingData&) = delete;
 };
 
-// Reads nothing: the cohort and the labels come from read_cohort and read_labels.
-std::unique_ptr<TrainingData> prepare_training(Cohort cohort, std::span<const PatientLabel> labels,
+// What the files that the options name hold, beside the data.
+struct TrainingFiles {
+  TaskFiles task = {};
+  std::vector<PatientPart> parts = {};  // of split.file
+};
+
+// Throws as read_task_files and read_patient_parts.
+TrainingFiles read_training_files(const TrainOptions& options);
+
+// Reads nothing: the cohort comes from read_cohort, the rest from read_training_files.
+std::unique_ptr<TrainingData> prepare_training(Cohort cohort, const TrainingFiles& files,
                                                const TrainOptions& options);
 
 // A step of a run, for a progress bar.

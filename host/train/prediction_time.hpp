@@ -1,0 +1,54 @@
+#pragma once
+
+// When a prediction is made: a rule for each patient, as --predict-at gives it. What a rule says of a patient
+// up to a time never depends on what the patient does after it.
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "host/data/cohort.hpp"
+
+namespace ragtime {
+
+enum class PredictionRule : std::uint8_t {
+  none,
+  visit,   // at the N-th visit
+  days,    // N days after the first visit
+  date,    // at one time for all
+  visits,  // at every visit
+  sample,  // at each visit with probability P
+};
+
+struct PredictAt {
+  PredictionRule rule = PredictionRule::none;
+  double number = 0;  // N or P
+  Time time = 0;      // of `date`
+  std::string text;   // as given; empty: none
+
+  bool operator==(const PredictAt&) const = default;
+};
+
+// "visit:3", "days:365", "date:2020-01-31", "visits" or "sample:0.1". Throws Error(invalid_argument).
+PredictAt predict_at_from_text(std::string_view text);
+
+// Whether each prediction is made at a visit, so that a model with one output a visit can make it.
+bool is_at_visits(PredictionRule rule);
+
+// A time at which something is predicted for a patient.
+struct PredictionPoint {
+  Time time = 0;  // everything known by then is input: a visit counts at the end of its day (visit_ends)
+  std::int32_t visits = 0;  // of the patient that began by then; 0: there is no history
+  std::int32_t visit = -1;  // where it is made at one, which it is
+};
+
+// Those of one patient, by time. Of several visits that end at one time, the last stands for all. seed: of
+// `sample`.
+std::vector<PredictionPoint> prediction_points(const Cohort& cohort, std::int64_t patient,
+                                               const PredictAt& predict_at, std::uint64_t seed);
+
+// How many of a patient's visits began by a time.
+std::int32_t visits_by(const Cohort& cohort, std::int64_t patient, Time time);
+
+}  // namespace ragtime
