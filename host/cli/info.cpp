@@ -14,8 +14,7 @@ namespace ragtime::cli {
 namespace {
 
 struct InfoOptions {
-  std::string data;
-  std::vector<std::string> tables;
+  DataOptions data;
   std::int64_t batch_size = 64;
   std::string plan;
   std::string device_model;
@@ -48,10 +47,13 @@ int run(const InfoOptions& options) {
   check_usage([&] {
     check(options.batch_size > 0, ErrorCode::invalid_argument, "--batch-size is ", options.batch_size,
           ": expected 1 or more");
-    check(options.tables.empty() || !options.data.empty(), ErrorCode::invalid_argument,
+    const bool has_data = !options.data.data.empty();
+    check(options.data.tables.empty() || has_data, ErrorCode::invalid_argument,
           "--tables without --data: expected the folder they are in");
-    const int questions =
-        (options.data.empty() ? 0 : 1) + (options.plan.empty() ? 0 : 1) + (options.measure ? 1 : 0);
+    check(has_data || (!options.data.strict && options.data.visit_by == VisitBy::day),
+          ErrorCode::invalid_argument, options.data.strict ? "--strict" : "--visit-by",
+          " without --data: expected the data to read");
+    const int questions = (has_data ? 1 : 0) + (options.plan.empty() ? 0 : 1) + (options.measure ? 1 : 0);
     check(questions <= 1, ErrorCode::invalid_argument,
           "--data, --plan and --measure ask for different things: expected one of them");
     check(options.device_model.empty() || !options.plan.empty(), ErrorCode::invalid_argument,
@@ -63,13 +65,12 @@ int run(const InfoOptions& options) {
     std::printf("%s", plan_text(options.plan, options.device_model).c_str());
     return 0;
   }
-  if (options.data.empty()) {
+  if (options.data.data.empty()) {
     print_backends();
     return 0;
   }
   // Whatever may fail, before the first line of the answer.
-  const std::string text =
-      to_text(ragged_statistics(read_data(options.data, {.tables = options.tables}), options.batch_size));
+  const std::string text = to_text(ragged_statistics(read_data(options.data), options.batch_size));
   print_backends();
   std::printf("\n%s", text.c_str());
   return 0;
@@ -83,7 +84,7 @@ Command add_info(CLI::App& tool) {
       tool.add_subcommand("info",
                           "Show version, backends and devices; with --data how ragged a cohort is, with "
                           "--plan how an LSTM would run");
-  add_data_options(*command, options->data, options->tables, false);
+  add_data_options(*command, options->data, false);
   command
       ->add_option("--batch-size", options->batch_size,
                    "Patients in the padded batches that are compared with")

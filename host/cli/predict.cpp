@@ -18,10 +18,9 @@ namespace {
 
 struct PredictOptions {
   std::filesystem::path model;
-  std::string data;
+  DataOptions data;
   std::filesystem::path out;
   ComputeOptions compute;
-  std::vector<std::string> tables;
 };
 
 // What training wrote down; a model from elsewhere has no training.json, and then there is nothing to repeat.
@@ -45,9 +44,10 @@ int run(PredictOptions options) {
         (options.model / "vocabulary.txt").string(), " has ", vocabulary.size(),
         " codes, but vocab_size in config.json is ", model.config().vocab_size, ": expected the same");
   const TrainingFile training = read_training(options.model, model.config().task);
-  if (options.tables.empty() && std::filesystem::is_directory(options.data)) options.tables = training.tables;
+  if (options.data.tables.empty() && std::filesystem::is_directory(options.data.data))
+    options.data.tables = training.tables;
 
-  const Cohort cohort = read_data(options.data, {.tables = options.tables});
+  const Cohort cohort = read_data(options.data);
   const EncodedCohort encoded = encode(cohort, vocabulary);
   const ExampleSet examples = prediction_examples(cohort, training.task);
   const std::int64_t left_out = cohort.patients() - static_cast<std::int64_t>(examples.examples.size());
@@ -85,7 +85,7 @@ Command add_predict(CLI::App& tool) {
           "from PyTorch")
       ->type_name("DIR")
       ->required();
-  add_data_options(*command, options->data, options->tables, true);
+  add_data_options(*command, options->data, true);
   command->add_option("--out", options->out, "The file to write; /dev/stdout for standard output")
       ->type_name("FILE.csv")
       ->required();

@@ -3,7 +3,6 @@
 // What the commands that read a cohort share.
 
 #include <CLI/CLI.hpp>
-#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -11,11 +10,19 @@
 
 namespace ragtime::cli {
 
-// Adds --data and --tables.
-void add_data_options(CLI::App& command, std::string& data, std::vector<std::string>& tables, bool required);
+struct DataOptions {
+  std::string data;
+  std::vector<std::string> tables;
+  VisitBy visit_by = VisitBy::day;
+  bool strict = false;
+};
+
+// Adds --data, --tables, --visit-by and --strict.
+void add_data_options(CLI::App& command, DataOptions& options, bool required);
 
 // Reads the cohort and says on standard error what was read, how fast, and what was skipped.
-Cohort read_data(const std::filesystem::path& data, const ReadOptions& options);
+Cohort read_data(const DataOptions& options, Encounters encounters = Encounters::if_there,
+                 ReadReport* report = nullptr);
 
 // "warning: ..." on standard error.
 void warn(const std::string& message);

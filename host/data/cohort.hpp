@@ -69,12 +69,13 @@ struct ReadReport {
   std::vector<std::string> tables;          // of a Synthea folder: the names of event_tables() that were read
   bool encounters = false;                  // encounters.csv was read
   std::vector<std::string> ignored_tables;  // tables that are there, but not among those asked for
-  std::vector<std::string> empty_files;     // files of 0 bytes, taken for tables without rows
+  std::vector<std::string> empty_files;     // files without even a header, taken for tables without rows
   std::int64_t static_rows = 0;             // MEDS rows without a time: facts without a date, skipped
   std::int64_t static_patients = 0;         // patients of whom there are no other rows: not in the cohort
   std::string first_static_patient;         // by name, the first of them in string order
   RowCount null_codes;                      // rows without a code, skipped
   RowCount null_patients;                   // rows without a patient, skipped
+  RowCount null_encounters;                 // rows of encounters.csv without an id, skipped
   RowCount missing_times;                   // rows of a Synthea folder without a time, skipped
   RowCount absurd_times;  // rows with a year that is none of a real event, before 1850 or after 2299, skipped
   RowCount future_times;  // rows with a time after today, which are read as they are

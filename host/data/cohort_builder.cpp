@@ -39,13 +39,25 @@ struct OrderedEvent {
   Time known_by;
   std::int32_t encounter;
   std::int32_t code;
-
-  auto key() const { return std::tie(encounter, visit); }
 };
+
+// begin: of the event's encounter, null where that is not known.
+OrderedEvent ordered(const Timestamp& time, const Timestamp* begin, std::int32_t encounter, std::int32_t code,
+                     VisitBy visit_by) {
+  const bool early = begin != nullptr && time.known_by() < begin->time;
+  const Timestamp& counts = early ? *begin : time;
+  const Time known_by = counts.known_by();
+  OrderedEvent event{counts.day(), known_by, counts.day_end(), known_by, encounter, code};
+  if (begin != nullptr && begin->day() == event.visit)
+    event.visit_time = std::min(known_by, begin->known_by());
+  if (encounter == 0 && visit_by == VisitBy::time) event.visit = event.visit_end = known_by;
+  return event;
+}
 
 struct Visit {
   Time time;
   Time end;
+  Time key;
   std::int32_t encounter;
   std::span<const OrderedEvent> events;  // by code, each code's earliest first
 };
@@ -58,17 +70,22 @@ void append_patient(std::span<OrderedEvent> events, const Interner& encounters, 
   });
   visits.clear();
   for (std::size_t begin = 0, end = 0; begin < events.size(); begin = end) {
-    Visit visit{events[begin].visit_time, events[begin].visit_end, events[begin].encounter, {}};
-    for (end = begin + 1; end < events.size() && events[end].key() == events[begin].key(); ++end) {
+    const OrderedEvent& first = events[begin];
+    Visit visit{first.visit_time, first.visit_end, first.visit, first.encounter, {}};
+    for (end = begin + 1;
+         end < events.size() && events[end].encounter == first.encounter && events[end].visit == first.visit;
+         ++end) {
       visit.time = std::min(visit.time, events[end].visit_time);
       visit.end = std::max(visit.end, events[end].visit_end);
     }
     visit.events = events.subspan(begin, end - begin);
     visits.push_back(visit);
   }
+  // One encounter has two visits of one time where two offsets give that time two days.
   std::sort(visits.begin(), visits.end(), [&](const Visit& left, const Visit& right) {
     if (left.time != right.time) return left.time < right.time;
-    return encounters[left.encounter] < encounters[right.encounter];
+    if (left.encounter != right.encounter) return encounters[left.encounter] < encounters[right.encounter];
+    return left.key < right.key;
   });
   // Where a patient's times come in several offsets, an earlier visit's day may end after a later one's.
   Time end = std::numeric_limits<Time>::min();
@@ -85,42 +102,78 @@ void append_patient(std::span<OrderedEvent> events, const Interner& encounters, 
   cohort.visit_offsets.push_back(static_cast<std::int64_t>(cohort.visit_times.size()));
 }
 
-// begin: of the event's encounter, null where that is not known.
-OrderedEvent ordered(const Timestamp& time, const Timestamp* begin, std::int32_t encounter, std::int32_t code,
-                     VisitBy visit_by) {
-  const bool early = begin != nullptr && time.known_by() < begin->time;
-  const Timestamp& counts = early ? *begin : time;
-  OrderedEvent event{counts.day(), counts.known_by(), counts.day_end(), counts.known_by(), encounter, code};
-  if (begin != nullptr && begin->day() == counts.day()) event.visit_time = begin->known_by();
-  if (encounter == 0 && visit_by == VisitBy::time) event.visit = event.visit_end = counts.known_by();
-  return event;
-}
-
 }  // namespace
 
 bool CohortBuilder::begin_encounter(std::string_view patient, std::string_view encounter,
                                     const Timestamp& begin) {
   const EncounterKey key{patients_.intern(patient), encounters_.intern(encounter)};
   const auto [found, is_new] = begins_.emplace(key, begin);
+  note_offset(begin);
   return is_new || found->second == begin;
 }
 
 void CohortBuilder::add(std::string_view patient, std::string_view encounter, const Timestamp& time,
                         std::string_view code) {
   events_.push_back({time, patients_.intern(patient), encounters_.intern(encounter), codes_.intern(code)});
+  note_offset(time);
+}
+
+void CohortBuilder::add_static(std::string_view patient) {
+  static_patients_.push_back(patients_.intern(patient));
+}
+
+void CohortBuilder::note_offset(const Timestamp& time) {
+  has_dates_ = has_dates_ || time.date_only;
+  has_west_ = has_west_ || time.offset < 0;
+}
+
+void CohortBuilder::end_dates_with_their_day() {
+  struct WestDay {
+    std::int32_t patient;
+    std::int64_t day;
+    Time offset;
+  };
+  std::vector<WestDay> west;
+  for (const Event& event : events_)
+    if (event.time.offset < 0) west.push_back({event.patient, event.time.day(), event.time.offset});
+  for (const auto& [key, begin] : begins_)
+    if (begin.offset < 0) west.push_back({key.first, begin.day(), begin.offset});
+  std::sort(west.begin(), west.end(), [](const WestDay& left, const WestDay& right) {
+    return std::tie(left.patient, left.day, left.offset) < std::tie(right.patient, right.day, right.offset);
+  });
+
+  const auto adjust = [&](std::int32_t patient, Timestamp& time) {
+    if (!time.date_only) return;
+    const WestDay wanted{patient, time.day(), 0};
+    const auto found =
+        std::lower_bound(west.begin(), west.end(), wanted, [](const WestDay& left, const WestDay& right) {
+          return std::tie(left.patient, left.day) < std::tie(right.patient, right.day);
+        });
+    if (found == west.end() || found->patient != patient || found->day != wanted.day) return;
+    time = {time.time + time.offset - found->offset, found->offset, true};
+  };
+  for (Event& event : events_) adjust(event.patient, event.time);
+  for (auto& [key, begin] : begins_) adjust(key.first, begin);
 }
 
 Cohort CohortBuilder::finish(std::int64_t* static_patients, std::string* first_static_patient) && {
+  if (has_dates_ && has_west_) end_dates_with_their_day();
+
   std::vector<std::uint8_t> has_event(static_cast<std::size_t>(patients_.size()));
   for (const Event& event : events_) has_event[event.patient] = 1;
+  std::vector<std::uint8_t> is_static(has_event.size());
+  for (const std::int32_t patient : static_patients_) is_static[patient] = !has_event[patient];
   auto patient_order = in_string_order(patients_);
-  const auto without = std::stable_partition(patient_order.begin(), patient_order.end(),
-                                             [&](std::int32_t patient) { return has_event[patient] != 0; });
-  if (static_patients != nullptr) *static_patients = patient_order.end() - without;
-  if (first_static_patient != nullptr && without != patient_order.end())
-    *first_static_patient = patients_[*without];
-  const auto patient_ranks = inverse(patient_order);
-  patient_order.erase(without, patient_order.end());
+  if (static_patients != nullptr) *static_patients = std::count(is_static.begin(), is_static.end(), 1);
+  if (first_static_patient != nullptr) {
+    const auto first = std::find_if(patient_order.begin(), patient_order.end(),
+                                    [&](std::int32_t patient) { return is_static[patient] != 0; });
+    *first_static_patient = first == patient_order.end() ? std::string_view() : patients_[*first];
+  }
+  std::erase_if(patient_order, [&](std::int32_t patient) { return has_event[patient] == 0; });
+  std::vector<std::int32_t> patient_ranks(has_event.size());  // of those with an event
+  for (std::size_t rank = 0; rank < patient_order.size(); ++rank)
+    patient_ranks[patient_order[rank]] = static_cast<std::int32_t>(rank);
 
   Cohort cohort;
   const auto code_order = in_string_order(codes_);
@@ -140,7 +193,7 @@ Cohort CohortBuilder::finish(std::int64_t* static_patients, std::string* first_s
   std::vector<std::size_t> next(starts.begin(), starts.end() - 1);
   for (const Event& event : events_) {
     cohort.last_time = std::max(cohort.last_time, event.time.known_by());
-    const auto begin = begins_.find({event.patient, event.encounter});
+    const auto begin = begins_.empty() ? begins_.end() : begins_.find({event.patient, event.encounter});
     sorted[next[patient_ranks[event.patient]]++] =
         ordered(event.time, begin == begins_.end() ? nullptr : &begin->second, event.encounter,
                 code_ranks[event.code], visit_by_);

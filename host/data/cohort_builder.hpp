@@ -20,21 +20,23 @@ class CohortBuilder {
   explicit CohortBuilder(VisitBy visit_by = VisitBy::day) : visit_by_(visit_by) { encounters_.intern(""); }
 
   // An encounter of a patient began then. Of two for one (patient, encounter) the first holds, and the answer
-  // is false where the second says otherwise.
+  // is false where the second says otherwise. A patient of whom there is nothing else is not in the cohort.
+  // The encounter is not empty.
   bool begin_encounter(std::string_view patient, std::string_view encounter, const Timestamp& begin);
 
   // A visit is what happened in one (patient, encounter) on one day; where the encounter is empty, to a
   // patient on one day, or at one time. An event counts from the beginning of its encounter, where that is
-  // known, if its own time is before it.
+  // known, if its own time is before it. A day is that of the time's own offset from UTC; a date without a
+  // time of day is over when the last of the patient's times of that date is.
   void add(std::string_view patient, std::string_view encounter, const Timestamp& time,
            std::string_view code);
 
   // A patient of whom there may be nothing else.
-  void add_static(std::string_view patient) { patients_.intern(patient); }
+  void add_static(std::string_view patient);
 
   bool empty() const { return events_.empty(); }
 
-  // static_patients: how many patients have no event, and the first of them in string order.
+  // static_patients: how many patients of add_static have no event, and the first of them in string order.
   Cohort finish(std::int64_t* static_patients = nullptr, std::string* first_static_patient = nullptr) &&;
 
  private:
@@ -52,12 +54,20 @@ class CohortBuilder {
     }
   };
 
+  void note_offset(const Timestamp& time);
+  // A date without a time of day has no offset of its own. Where the patient's times of that date are in one
+  // to the west of UTC, the date takes it, so that it does not end before they do.
+  void end_dates_with_their_day();
+
   VisitBy visit_by_;
   Interner patients_;
   Interner encounters_;  // 0 is the empty one
   Interner codes_;
   std::vector<Event> events_;
+  std::vector<std::int32_t> static_patients_;  // in any order, perhaps more than once
   std::unordered_map<EncounterKey, Timestamp, EncounterHash> begins_;
+  bool has_dates_ = false;  // a date without a time of day was met
+  bool has_west_ = false;   // an offset to the west of UTC was met
 };
 
 }  // namespace ragtime

@@ -1,6 +1,6 @@
 #pragma once
 
-// One CSV file of dated codes, whatever its columns are called.
+// One CSV file of dated codes, whatever its columns are called, and the two formats that consist of them.
 
 #include <filesystem>
 #include <span>
@@ -19,14 +19,21 @@ struct EventColumns {
   bool static_rows = false;  // a row without a time is a fact without a date, to be skipped and counted
 };
 
-// Throws Error(parse_error) with file and line on a missing column, an empty patient or code, a time that is
-// no time, and an id or a code that no line of text could hold.
-void read_event_table(const std::filesystem::path& file, const EventColumns& columns, CohortBuilder& builder,
-                      ReadReport& report);
+// Rows without a patient, a code or a time, and those of absurd times, are skipped and counted, or an error
+// where options.strict. Throws Error(parse_error) with file and line on a missing column, a time that is no
+// time, and an id or a code that no line of text could hold.
+void read_event_table(const std::filesystem::path& file, const EventColumns& columns,
+                      const ReadOptions& options, CohortBuilder& builder, ReadReport& report);
+
+// encounters.csv: when each encounter of a patient began. Throws as read_event_table does, and on two rows
+// for one encounter that do not agree.
+void read_encounters(const std::filesystem::path& file, const ReadOptions& options, CohortBuilder& builder,
+                     ReadReport& report);
 
 // The two formats of read_cohort.
-void read_synthea(const std::filesystem::path& folder, std::span<const std::string> tables,
-                  CohortBuilder& builder, ReadReport& report);
-void read_meds(const std::filesystem::path& file, CohortBuilder& builder, ReadReport& report);
+void read_synthea(const std::filesystem::path& folder, const ReadOptions& options, CohortBuilder& builder,
+                  ReadReport& report);
+void read_meds(const std::filesystem::path& file, const ReadOptions& options, CohortBuilder& builder,
+               ReadReport& report);
 
 }  // namespace ragtime

@@ -1,5 +1,5 @@
 // A CSV file in the manner of MEDS (the Medical Event Data Standard): subject_id,time,code. It knows of no
-// encounters, so a visit is one day of a subject. Other columns are left alone.
+// encounters, so a visit is one day of a subject, or one time. Other columns are left alone.
 
 #include <array>
 
@@ -14,8 +14,9 @@ constexpr EventColumns columns = {
 
 }  // namespace
 
-void read_meds(const std::filesystem::path& file, CohortBuilder& builder, ReadReport& report) {
-  read_event_table(file, columns, builder, report);
+void read_meds(const std::filesystem::path& file, const ReadOptions& options, CohortBuilder& builder,
+               ReadReport& report) {
+  read_event_table(file, columns, options, builder, report);
 }
 
 }  // namespace ragtime

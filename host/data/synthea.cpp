@@ -1,4 +1,4 @@
-// A folder in the CSV format of Synthea (github.com/synthetichealth/synthea): one file a kind of event.
+// A folder in the CSV format of Synthea (github.com/synthetichealth/synthea): one file per kind of event.
 
 #include <algorithm>
 #include <array>
@@ -10,35 +10,104 @@
 namespace ragtime {
 namespace {
 
+namespace fs = std::filesystem;
+
 constexpr std::array<std::string_view, 6> tables_of_events = {"conditions", "medications", "procedures",
                                                               "careplans",  "allergies",   "immunizations"};
 constexpr std::array<std::string_view, 2> time_columns = {"START", "DATE"};
 constexpr EventColumns columns = {
     .patient = "PATIENT", .encounter = "ENCOUNTER", .time = time_columns, .code = "CODE"};
 
-std::string list_of_tables() {
+template <class Names>
+std::string list_of(const Names& names) {
   std::string list;
-  for (const std::string_view table : tables_of_events)
-    list += (list.empty() ? "" : ", ") + std::string(table);
+  for (const auto& name : names) list += (list.empty() ? "" : ", ") + std::string(name);
   return list;
 }
 
-void check_tables(std::span<const std::string> tables) {
+void check_tables(const std::vector<std::string>& tables) {
   for (auto table = tables.begin(); table != tables.end(); ++table) {
     check(std::find(tables_of_events.begin(), tables_of_events.end(), *table) != tables_of_events.end(),
           ErrorCode::invalid_argument, "tables names ", excerpt(*table), ": expected some of ",
-          list_of_tables());
+          list_of(tables_of_events));
     check(std::find(tables.begin(), table, *table) == table, ErrorCode::invalid_argument, "tables names ",
           *table, " twice: expected each table once");
   }
 }
 
-// Only a name the folder does not have counts as absent. What is there and cannot be opened, a broken link or
-// a file behind a forbidden folder, is left to the reading, which says why: a table must not go missing
-// silently.
-bool is_there(const std::filesystem::path& file) {
+// table.csv or table.csv.gz; empty where neither is there. Only a name that the folder does not have counts
+// as absent. What is there and cannot be opened, a broken link or a file in a forbidden folder, is left to
+// the reading, which says why: a table must not go missing silently.
+fs::path find_table(const fs::path& folder, std::string_view table) {
+  const auto type_of = [](const fs::path& file) {
+    std::error_code error;
+    return fs::symlink_status(file, error).type();
+  };
+  const fs::path plain = folder / concat(table, ".csv");
+  const fs::path gzipped = folder / concat(table, ".csv.gz");
+  const fs::file_type plain_type = type_of(plain);
+  const fs::file_type gzipped_type = type_of(gzipped);
+  if (plain_type == fs::file_type::none) return plain;  // not even whether it is there may be known
+  if (gzipped_type == fs::file_type::not_found)
+    return plain_type == fs::file_type::not_found ? fs::path() : plain;
+  check(plain_type == fs::file_type::not_found, ErrorCode::parse_error, plain.string(), " and ",
+        gzipped.string(), " are both there: expected one of them");
+  return gzipped;
+}
+
+// A Parquet file at or under the path; empty where there is none. Looks no longer than until it finds one.
+template <class Iterator>
+fs::path find_parquet(const fs::path& folder) {
   std::error_code error;
-  return std::filesystem::symlink_status(file, error).type() != std::filesystem::file_type::not_found;
+  for (Iterator entry(folder, fs::directory_options::skip_permission_denied, error), end;
+       !error && entry != end; entry.increment(error))
+    if (entry->path().extension() == ".parquet") return entry->path();
+  return {};
+}
+
+void refuse_parquet_folder(const fs::path& folder) {
+  fs::path found = find_parquet<fs::directory_iterator>(folder);
+  for (const char* part : {"data", "metadata"})
+    if (found.empty()) found = find_parquet<fs::recursive_directory_iterator>(folder / part);
+  check(found.empty(), ErrorCode::parse_error, folder.string(), " is a MEDS folder of Parquet files (",
+        found.lexically_relative(folder).string(), "): ragtime reads MEDS from one CSV file for now; write ",
+        "subject_id, time and code of all its data files into one, for example with DuckDB: COPY (SELECT ",
+        "subject_id, time, code FROM '", (folder / "data/**/*.parquet").string(),
+        "') TO 'events.csv' (HEADER)");
+}
+
+struct Table {
+  std::string_view name;
+  fs::path file;
+};
+
+// Those to read; the others that are there are noted in the report.
+std::vector<Table> choose_tables(const fs::path& folder, const std::vector<std::string>& wanted,
+                                 ReadReport& report) {
+  std::vector<Table> there;
+  for (const std::string_view name : tables_of_events)
+    if (fs::path file = find_table(folder, name); !file.empty()) there.push_back({name, std::move(file)});
+  if (there.empty()) {
+    refuse_parquet_folder(folder);
+    fail(ErrorCode::io_error, folder.string(), " holds no table of events: expected one or more of ",
+         list_of(tables_of_events), " as .csv or .csv.gz; a MEDS-style CSV file is given by its own path");
+  }
+  if (wanted.empty()) return there;
+
+  std::vector<Table> chosen;
+  for (Table& table : there) {
+    if (std::find(wanted.begin(), wanted.end(), table.name) != wanted.end())
+      chosen.push_back(std::move(table));
+    else
+      report.ignored_tables.emplace_back(table.name);
+  }
+  std::vector<std::string_view> missing;
+  for (const std::string& name : wanted)
+    if (std::none_of(chosen.begin(), chosen.end(), [&](const Table& table) { return table.name == name; }))
+      missing.push_back(name);
+  check(missing.empty(), ErrorCode::io_error, folder.string(), " has no ", list_of(missing),
+        " as .csv or .csv.gz: expected every table that is asked for (", list_of(wanted), ")");
+  return chosen;
 }
 
 }  // namespace
@@ -47,20 +116,18 @@ std::span<const std::string_view> event_tables() {
   return tables_of_events;
 }
 
-void read_synthea(const std::filesystem::path& folder, std::span<const std::string> tables,
-                  CohortBuilder& builder, ReadReport& report) {
-  check_tables(tables);
-  const std::size_t tables_before = report.tables.size();
-  for (const std::string_view table : tables_of_events) {
-    const bool chosen = std::find(tables.begin(), tables.end(), table) != tables.end();
-    if (!tables.empty() && !chosen) continue;
-    const std::filesystem::path file = folder / concat(table, ".csv");
-    if (!chosen && !is_there(file)) continue;
-    read_event_table(file, columns, builder, report);
-    report.tables.emplace_back(table);
+void read_synthea(const fs::path& folder, const ReadOptions& options, CohortBuilder& builder,
+                  ReadReport& report) {
+  check_tables(options.tables);
+  for (const Table& table : choose_tables(folder, options.tables, report)) {
+    read_event_table(table.file, columns, options, builder, report);
+    report.tables.emplace_back(table.name);
   }
-  check(report.tables.size() > tables_before, ErrorCode::io_error, folder.string(),
-        " holds no table of events: expected one or more of ", list_of_tables(), " as .csv");
+  if (options.encounters == Encounters::ignored) return;
+  const fs::path encounters = find_table(folder, "encounters");
+  if (!encounters.empty()) return read_encounters(encounters, options, builder, report);
+  check(options.encounters == Encounters::if_there, ErrorCode::io_error, folder.string(),
+        " has no encounters.csv or encounters.csv.gz: expected the times at which encounters began");
 }
 
 }  // namespace ragtime
