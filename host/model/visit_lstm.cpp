@@ -36,6 +36,11 @@ void check_targets(Task task, const ModelTargets& targets) {
     case Task::multi_class:
       return need(targets.labels, "labels");
     case Task::next_visit:
+      check((targets.target_codes != nullptr) == (targets.target_code_offsets != nullptr),
+            ErrorCode::invalid_argument, "targets.target_codes is ",
+            targets.target_codes == nullptr ? "null and target_code_offsets is not"
+                                            : "given and target_code_offsets is null",
+            ": expected both or neither");
       return need(targets.row_weight, "row_weight");
     case Task::survival:
       need(targets.event_time, "event_time");
@@ -108,8 +113,9 @@ void VisitLstm::State::loss(const Mode& mode, const DeviceBatch& batch, const Mo
   if (config.task == Task::next_visit) {
     // The codes of the visit after each row; at a patient's last visit that is the next patient's, hence the
     // weight 0.
-    args.target_offsets = batch.code_offsets() + 1;
-    args.target_ids = batch.codes();
+    const bool own = targets.target_codes == nullptr;
+    args.target_offsets = (own ? batch.code_offsets() : targets.target_code_offsets) + 1;
+    args.target_ids = own ? batch.codes() : targets.target_codes;
   } else {
     args.targets = targets.values;
   }

@@ -10,10 +10,10 @@ constexpr Stream compute;
 }  // namespace
 
 BatchFeed::BatchFeed(std::shared_ptr<Backend> backend, const EncodedCohort& encoded,
-                     const ExampleSet& examples, DType dtype, Targets targets)
+                     const ExampleSet& examples, DType dtype, Targets targets, const TargetScale& scale)
     : backend_(std::move(backend)),
-      slots_{Slot{BatchLoader(backend_, encoded, examples, dtype), {}},
-             Slot{BatchLoader(backend_, encoded, examples, dtype), {}}},
+      slots_{Slot{BatchLoader(backend_, encoded, examples, dtype, scale), {}},
+             Slot{BatchLoader(backend_, encoded, examples, dtype, scale), {}}},
       targets_(targets) {
   for (Slot& slot : slots_) slot.copies = backend_->make_stream();
 }
@@ -30,7 +30,9 @@ BatchFeed::~BatchFeed() {
   }
 }
 
-void BatchFeed::start(std::span<const std::vector<std::int32_t>> batches, std::size_t first) {
+void BatchFeed::start(std::span<const std::vector<std::int32_t>> batches, std::size_t first,
+                      const CodeDropout& dropout) {
+  dropout_ = dropout;
   batches_ = batches;
   next_ = first;
   ahead_ = false;
@@ -39,7 +41,7 @@ void BatchFeed::start(std::span<const std::vector<std::int32_t>> batches, std::s
 void BatchFeed::load(std::size_t batch) {
   Slot& to = slot(batch);
   if (targets_ == Targets::loaded)
-    to.loader.load_with_targets(batches_[batch], to.copies);
+    to.loader.load_with_targets(batches_[batch], to.copies, dropout_);
   else
     to.loader.load(batches_[batch], to.copies);
 }

@@ -25,16 +25,17 @@ class BatchFeed {
  public:
   enum class Targets : std::uint8_t { none, loaded };
 
-  // dtype is the model's. The work is queued on the default stream.
+  // dtype is the model's, scale that of the targets of regression. The work is queued on the default stream.
   BatchFeed(std::shared_ptr<Backend> backend, const EncodedCohort& encoded, const ExampleSet& examples,
-            DType dtype = DType::f32, Targets targets = Targets::loaded);
+            DType dtype = DType::f32, Targets targets = Targets::loaded, const TargetScale& scale = {});
   ~BatchFeed();
   BatchFeed(const BatchFeed&) = delete;
   BatchFeed& operator=(const BatchFeed&) = delete;
 
   // From batches[first] on; whatever was loaded ahead before is forgotten. The batches, indices into the
-  // examples, must stay.
-  void start(std::span<const std::vector<std::int32_t>> batches, std::size_t first = 0);
+  // examples, must stay. dropout: of the codes of batches with targets.
+  void start(std::span<const std::vector<std::int32_t>> batches, std::size_t first = 0,
+             const CodeDropout& dropout = {});
 
   // The next batch, or null after the last one. It stays until `next` has been called twice more.
   const BatchLoader* next();
@@ -55,6 +56,7 @@ class BatchFeed {
   std::array<Slot, 2> slots_;
   Targets targets_;
   std::span<const std::vector<std::int32_t>> batches_;
+  CodeDropout dropout_;
   std::size_t next_ = 0;
   bool ahead_ = false;  // whether batch number next_ is loaded
 };

@@ -6,7 +6,9 @@
 #include <span>
 #include <vector>
 
+#include "host/train/target_scale.hpp"
 #include "host/train/tasks.hpp"
+#include "host/train/unknown_codes.hpp"
 #include "ragtime/backend.hpp"
 #include "ragtime/visit_lstm.hpp"
 
@@ -14,14 +16,16 @@ namespace ragtime {
 
 class BatchLoader {
  public:
-  // dtype is the model's, f32, bf16 or f16.
+  // dtype is the model's, f32, bf16 or f16. scale is that of the targets of regression.
   BatchLoader(std::shared_ptr<Backend> backend, const EncodedCohort& encoded, const ExampleSet& examples,
-              DType dtype = DType::f32);
+              DType dtype = DType::f32, const TargetScale& scale = {});
 
   // indices into the examples. What was loaded before is gone. The copies are queued on the stream; see
   // DeviceBatch::load.
   void load(std::span<const std::int32_t> indices, Stream stream = {});
-  void load_with_targets(std::span<const std::int32_t> indices, Stream stream = {});
+  // What dropout makes of the input, the targets do not see.
+  void load_with_targets(std::span<const std::int32_t> indices, Stream stream = {},
+                         const CodeDropout& dropout = {});
 
   const RaggedBatch& host_batch() const { return host_batch_; }
   const HostTargets& host_targets() const { return host_targets_; }
@@ -33,6 +37,7 @@ class BatchLoader {
   const EncodedCohort& encoded_;
   const ExampleSet& examples_;
   DType dtype_;
+  TargetScale scale_;
   RaggedBatch host_batch_;
   HostTargets host_targets_;
   DeviceBatch batch_;

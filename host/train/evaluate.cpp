@@ -63,7 +63,8 @@ void MetricCollector::add_multi_class(const HostTargets& targets, std::span<cons
 
 void MetricCollector::add_regression(const HostTargets& targets, std::span<const float> logits) {
   for (std::size_t row = 0; row < logits.size(); ++row) {
-    const double error = static_cast<double>(logits[row]) - static_cast<double>(targets.values[row]);
+    const double error =
+        (static_cast<double>(logits[row]) - static_cast<double>(targets.values[row])) * scale_.deviation;
     squared_ += error * error;
     absolute_ += std::abs(error);
     ++count_;
@@ -122,11 +123,11 @@ std::vector<Metric> MetricCollector::finish() const {
 }
 
 Evaluation evaluate(VisitLstm& model, BatchFeed& feed, std::shared_ptr<Backend> backend,
-                    std::span<const std::vector<std::int32_t>> batches) {
+                    std::span<const std::vector<std::int32_t>> batches, const TargetScale& scale) {
   LossPair loss(backend);
   Logits logits(backend, model.dtype());
   Status status(backend);
-  MetricCollector metrics(model.config().task);
+  MetricCollector metrics(model.config().task, scale);
   double sum = 0, weight = 0;
   feed.start(batches);
   while (const BatchLoader* loaded = feed.next()) {

@@ -16,7 +16,8 @@ namespace ragtime {
 // does not grow with visits x vocabulary.
 class MetricCollector {
  public:
-  explicit MetricCollector(Task task) : task_(task) {}
+  // scale is that of the targets and logits of regression, whose metrics are in the labels' unit.
+  explicit MetricCollector(Task task, const TargetScale& scale = {}) : task_(task), scale_(scale) {}
 
   // logits [R, K] of the batch, in host memory.
   void add(const RaggedBatch& batch, const HostTargets& targets, std::span<const float> logits);
@@ -34,6 +35,7 @@ class MetricCollector {
   void add_survival(const RaggedBatch& batch, const HostTargets& targets, std::span<const float> logits);
 
   Task task_;
+  TargetScale scale_;
   std::vector<double> scores_;
   std::vector<std::uint8_t> labels_;
   SurvivalPredictions survival_;
@@ -49,8 +51,8 @@ struct Evaluation {
   std::vector<Metric> metrics;
 };
 
-// feed: with targets. batches: indices into its examples.
+// feed: with targets, of regression on this scale. batches: indices into its examples.
 Evaluation evaluate(VisitLstm& model, BatchFeed& feed, std::shared_ptr<Backend> backend,
-                    std::span<const std::vector<std::int32_t>> batches);
+                    std::span<const std::vector<std::int32_t>> batches, const TargetScale& scale = {});
 
 }  // namespace ragtime

@@ -5,43 +5,10 @@
 
 #include "host/core/check.hpp"
 #include "host/train/trainer.hpp"
+#include "host/train/unknown_codes.hpp"
 
 namespace ragtime {
 namespace {
-
-// By code of the cohort, how many training patients have it in the input of an example. Nothing that comes
-// after a prediction time counts: which codes have an id must not tell what happens then. next_visit and
-// survival, which predict at every visit, count whole records.
-std::vector<std::int64_t> patients_by_code(const TrainingData& data) {
-  const Cohort& cohort = data.cohort;
-  const Task task = data.examples.options.task;
-  const bool whole_records = task == Task::next_visit || task == Task::survival;
-  std::vector<std::int64_t> counts(cohort.code_names.size());
-  std::vector<std::int64_t> last_patient(cohort.code_names.size(), -1);
-  for (const std::int32_t index : data.split.training) {
-    const Example& example = data.examples.examples[index];
-    const std::int64_t first = cohort.visit_offsets[example.patient];
-    const std::int64_t end =
-        whole_records ? cohort.visit_offsets[example.patient + 1] : first + example.visits;
-    for (std::int64_t i = cohort.code_offsets[first]; i < cohort.code_offsets[end]; ++i) {
-      const std::int32_t code = cohort.codes[i];
-      if (cohort.code_times[i] > example.until || last_patient[code] == example.patient) continue;
-      last_patient[code] = example.patient;
-      ++counts[code];
-    }
-  }
-  return counts;
-}
-
-// In string order.
-Vocabulary make_vocabulary(const TrainingData& data, const TrainOptions& options) {
-  const std::vector<std::int64_t> counts = patients_by_code(data);
-  std::vector<std::string> codes;
-  for (std::size_t i = 0; i < counts.size(); ++i)
-    if (counts[i] > 0 && !options.exclude_codes.match(data.cohort.code_names[i]))
-      codes.push_back(data.cohort.code_names[i]);
-  return Vocabulary::from_codes(codes);
-}
 
 // 64 bits a step: splitmix64's finaliser over a running value.
 class Fingerprint {
@@ -108,7 +75,10 @@ std::unique_ptr<TrainingData> prepare_training(Cohort cohort, const TrainingFile
   data->cohort = std::move(cohort);
   data->examples = training_examples(data->cohort, options.task, files.task, options.seed);
   data->split = split_examples(data->cohort, data->examples, options.split, files.parts, options.seed);
-  data->vocabulary = make_vocabulary(*data, options);
+  TrainingVocabulary made = training_vocabulary(data->cohort, data->examples, data->split.training,
+                                                options.min_code_count, options.exclude_codes);
+  data->vocabulary = std::move(made.vocabulary);
+  data->rare_codes = made.rare_codes;
   data->encoded = encode(data->cohort, data->vocabulary, options.exclude_codes);
   data->config = options.model;
   data->config.task = options.task.task;

@@ -107,6 +107,10 @@ void validate(const TrainOptions& options) {
   require(not_negative(optimizer.clip_norm), "--clip", optimizer.clip_norm,
           "a finite number, 0 (no clipping) or more");
   validate(options.split);
+  require(options.min_code_count >= 0 && options.min_code_count <= most, "--min-code-count",
+          options.min_code_count, "0 (all codes) or more");
+  require(options.code_dropout >= 0 && options.code_dropout < 1, "--code-dropout", options.code_dropout,
+          "a probability, 0 or more and below 1");
   require_utf8("--label-code", options.task.label_code);
   require_utf8("--labels", options.task.labels_file);
   require_utf8("--observed-until", options.task.observed_until.text);
@@ -138,6 +142,8 @@ std::string settings_json(const TrainOptions& options) {
   object["exclude_codes"] = options.exclude_codes.patterns();
   add_split(object, options.split);
   object["split_file"] = !options.split.file.empty();
+  object["min_code_count"] = options.min_code_count;
+  object["code_dropout"] = options.code_dropout;
   object["seed"] = options.seed;
   object["precision"] = name_of(options.precision);
   return object.dump();
@@ -170,6 +176,8 @@ TrainingFile training_file(const TrainOptions& options) {
   training.exclude_codes = options.exclude_codes;
   training.split = options.split;
   training.seed = options.seed;
+  training.min_code_count = options.min_code_count;
+  training.code_dropout = options.code_dropout;
   training.precision = options.precision;
   return training;
 }
@@ -184,6 +192,8 @@ void write_training_file(const std::filesystem::path& file, const TrainingFile& 
   object["seed"] = training.seed;
   add_split(object, training.split);
   object["split_given"] = training.split.is_explicit;
+  object["min_code_count"] = training.min_code_count;
+  object["code_dropout"] = training.code_dropout;
   object["precision"] = name_of(training.precision);
   write_file_atomically(file, object.dump(2) + "\n");
 }
@@ -214,6 +224,8 @@ TrainingFile read_training_file(const std::filesystem::path& file) {
   reader.read("test", training.split.test);
   reader.read_nullable("split_file", training.split.file);
   reader.read("split_given", training.split.is_explicit);
+  reader.read("min_code_count", training.min_code_count);
+  reader.read("code_dropout", training.code_dropout);
   reader.read("precision", precision);
   reader.refuse_the_rest();
   try {

@@ -15,6 +15,9 @@
 
 namespace ragtime {
 
+inline constexpr std::int64_t default_min_code_count = 5;
+inline constexpr double default_code_dropout = 0.05;
+
 struct TrainOptions {
   std::filesystem::path data;
   std::filesystem::path out;
@@ -31,6 +34,9 @@ struct TrainOptions {
   std::int64_t batch_rows = 0;   // visits a batch; exactly one of the two is above 0
   std::int64_t patience = 5;     // epochs without a better validation loss before it ends; 0: never
   SplitOptions split;
+  // A code that fewer training patients have is [UNK]; 0 or 1: none is for that reason.
+  std::int64_t min_code_count = default_min_code_count;
+  double code_dropout = default_code_dropout;  // probability that a code of a training batch becomes [UNK]
   std::uint64_t seed = 0;
   Precision precision = Precision::f32;
   bool resume = false;
@@ -56,6 +62,8 @@ struct TrainingFile {
   VisitBy visit_by = VisitBy::day;
   CodePatterns exclude_codes;
   SplitOptions split;
+  std::int64_t min_code_count = 0;
+  double code_dropout = 0;
   std::uint64_t seed = 0;
   Precision precision = Precision::f32;  // of training; whoever reads the model is free to take another
 };

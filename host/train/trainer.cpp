@@ -8,9 +8,9 @@
 #include "host/core/atomic_file.hpp"
 #include "host/core/check.hpp"
 #include "host/core/printable.hpp"
-#include "host/model/parameter_values.hpp"
 #include "host/train/batch_capacity.hpp"
 #include "host/train/evaluate.hpp"
+#include "host/train/first_parameters.hpp"
 #include "host/train/readback.hpp"
 #include "ragtime/status.hpp"
 
@@ -67,7 +67,8 @@ class Trainer::State {
         settings_(settings_json(options)),
         model_(backend_, data.config, dtype_of(options.precision), options.precision == Precision::tf32),
         optimizer_(backend_, model_.parameter_count(), options.optimizer, model_.dtype()),
-        feed_(backend_, data.encoded, data.examples, model_.dtype()),
+        scale_(target_scale(data.examples, data.split.training)),
+        feed_(backend_, data.encoded, data.examples, model_.dtype(), BatchFeed::Targets::loaded, scale_),
         loss_(backend_),
         status_(backend_) {
     history_.task = name_of(data.config.task);
@@ -83,7 +84,7 @@ class Trainer::State {
     if (options.resume && std::filesystem::exists(file)) {
       restore(file);
     } else {
-      put_parameters(initial_parameters(model_, options.seed));
+      put_parameters(first_parameters(model_, data, options));
     }
   }
 
@@ -151,7 +152,8 @@ class Trainer::State {
     progress.total_rows = rows_of(data_.examples, data_.split.training);
     for (std::int64_t i = 0; i < position_.batch; ++i) progress.rows += rows_of(data_.examples, batches[i]);
     const std::int64_t rows_before = progress.rows;
-    feed_.start(batches, static_cast<std::size_t>(position_.batch));
+    feed_.start(batches, static_cast<std::size_t>(position_.batch),
+                {options_.code_dropout, options_.seed, static_cast<std::uint64_t>(position_.epoch)});
     const auto start = Clock::now();
     for (; position_.batch < progress.batches; ++position_.batch) {
       if (observer.stop_requested()) return std::nullopt;
@@ -185,7 +187,7 @@ class Trainer::State {
     record.epoch = position_.epoch;
     record.train_loss = position_.weight_sum > 0 ? position_.loss_sum / position_.weight_sum : 0;
     observer.on_validation();
-    Evaluation evaluation = evaluate(model_, feed_, backend_, validation_batches_);
+    Evaluation evaluation = evaluate(model_, feed_, backend_, validation_batches_, scale_);
     record.validation_loss = evaluation.loss;
     record.metrics = std::move(evaluation.metrics);
     require_finite(record.validation_loss, "validation");
@@ -213,7 +215,9 @@ class Trainer::State {
     write_training_file(options_.out / "training.json", data_.training);
     write_file_atomically(options_.out / "splits.csv", to_csv(data_.split.patients));
     write_config(options_.out / "config.json", data_.config);
-    save_parameters(options_.out / "model.safetensors", model_, parameters());
+    std::vector<float> values = parameters();
+    fold_into_head(scale_, model_.parameters(), values);
+    save_parameters(options_.out / "model.safetensors", model_, values);
   }
 
   void save() {
@@ -279,6 +283,7 @@ class Trainer::State {
   const std::string settings_;
   VisitLstm model_;
   AdamW optimizer_;
+  TargetScale scale_;  // follows from the data, so that no checkpoint holds it
   BatchFeed feed_;
   LossPair loss_;
   Status status_;

@@ -19,6 +19,7 @@ struct TrainingData {
   ExampleSet examples;
   Split split;
   Vocabulary vocabulary = Vocabulary::from_codes({});
+  std::int64_t rare_codes = 0;  // codes of training patients that min_code_count keeps out of the vocabulary
   EncodedCohort encoded;
   ModelConfig config;             // of the model, complete
   TrainingFile training;          // training.json

@@ -67,8 +67,8 @@ struct ParameterInfo {
 std::vector<ParameterInfo> model_parameters(const ModelConfig& config);
 
 // What the loss compares with, of the model's dtype. Device pointers; R = B for patient-level tasks, N for
-// visit-level ones. next_visit takes its targets from the batch itself; the codes of a visit must be distinct
-// there.
+// visit-level ones. next_visit takes its targets from the batch itself unless target_codes says otherwise;
+// the codes of a visit must be distinct there.
 struct ModelTargets {
   const void* values = nullptr;          // [R, K] dtype: binary_classification, regression, visit_binary
   const std::int32_t* labels = nullptr;  // [B]: multi_class, in [0, K); -100: masked
@@ -77,6 +77,10 @@ struct ModelTargets {
   const std::uint8_t* observed = nullptr;  // [B]: survival, 1 event, 0 censored
   // [R] ([B] for survival) or null; 0 masks. next_visit needs it: 0 at each last visit.
   const float* row_weight = nullptr;
+  // next_visit: the codes of the visits, as targets, where the batch's own are changed for input; both or
+  // neither. Ids outside [0, K) are dropped.
+  const std::int32_t* target_codes = nullptr;         // [any], distinct within a visit
+  const std::int32_t* target_code_offsets = nullptr;  // [N+1], and one more, the last once again
 };
 
 // A model in device memory. It changes as it runs, so one thread at a time uses it.
