@@ -7,6 +7,7 @@
 #include <functional>
 #include <stdexcept>
 #include <string>
+#include <vector>
 
 namespace ragtime::cli {
 
@@ -18,6 +19,9 @@ class UsageError : public std::runtime_error {
 
 // Runs checks of options, before any file is touched: an Error they throw becomes a UsageError.
 void check_usage(const std::function<void()>& checks);
+
+// The arguments of this process, without its name.
+const std::vector<std::string>& command_line();
 
 // Adds --seed S. CLI11 by itself would take -1, and anything beyond 2^64, for 2^64 - 1.
 void add_seed_option(CLI::App& command, std::uint64_t& seed, const std::string& description);

@@ -12,6 +12,16 @@
 
 namespace ragtime::cli {
 
+namespace {
+
+std::vector<std::string> arguments;
+
+}  // namespace
+
+const std::vector<std::string>& command_line() {
+  return arguments;
+}
+
 void check_usage(const std::function<void()>& checks) {
   try {
     checks();
@@ -59,6 +69,7 @@ void refuse_empty_values(CLI::App& command) {
 }
 
 int run(int argc, char** argv) {
+  arguments.assign(argv + 1, argv + argc);
   CLI::App tool(
       "LSTMs on sequences of different lengths, without padding: train and predict on patient histories.",
       "ragtime");
@@ -68,7 +79,7 @@ int run(int argc, char** argv) {
       "A first run:\n"
       "  ragtime synth --patients 2000 --out cohort\n"
       "  ragtime info --data cohort\n"
-      "  ragtime train --data cohort --task binary_classification --label-code 44054006 --out model\n"
+      "  ragtime train --data cohort --task visit_binary --label-code 44054006 --out model\n"
       "  ragtime predict --model model --data cohort --out predictions.csv\n"
       "\n"
       "RAGTIME_THREADS sets the number of threads (one a core); results do not depend on it.\n"

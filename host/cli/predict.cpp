@@ -3,12 +3,14 @@
 #include "host/train/predict.hpp"
 
 #include <cstdio>
+#include <optional>
 
 #include "host/cli/commands.hpp"
 #include "host/cli/compute_options.hpp"
 #include "host/cli/progress.hpp"
 #include "host/cli/read_data.hpp"
 #include "host/core/check.hpp"
+#include "host/data/excerpt.hpp"
 #include "host/train/train_options.hpp"
 #include "ragtime/backend.hpp"
 #include "ragtime/model_directory.hpp"
@@ -19,6 +21,10 @@ namespace {
 struct PredictOptions {
   std::filesystem::path model;
   DataOptions data;
+  std::optional<VisitBy> visit_by;
+  std::optional<std::string> at;
+  std::string labels_file;
+  bool before = false;
   std::filesystem::path out;
   ComputeOptions compute;
 };
@@ -35,7 +41,71 @@ TrainingFile read_training(const std::filesystem::path& folder, Task task) {
   return training;
 }
 
-int run(PredictOptions options) {
+// The tables of training, unless others are asked for: the model knows nothing of what others would add.
+Cohort read_as_trained(const PredictOptions& options, const TrainingFile& training) {
+  DataOptions data = options.data;
+  data.visit_by = options.visit_by.value_or(training.visit_by);
+  Encounters encounters = Encounters::if_there;
+  if (std::filesystem::is_directory(data.data)) {
+    encounters = training.encounters;
+    if (data.tables.empty()) data.tables = training.tables;
+  }
+  return read_data(data, encounters);
+}
+
+// Throws Error(invalid_argument) on a time that is none.
+Time time_limit(const PredictOptions& options) {
+  if (!options.at) return last_time_of_all;
+  Timestamp time;
+  check(parse_timestamp(*options.at, time), ErrorCode::invalid_argument, "--at is ", excerpt(*options.at),
+        ": expected a time such as 2020-01-31, which means its end, or 2020-01-31T10:20:30Z");
+  return options.before ? time.time - 1 : time.known_by();
+}
+
+ExampleSet examples_of(const Cohort& cohort, const PredictOptions& options, TaskOptions task) {
+  if (options.labels_file.empty()) {
+    ExampleSet set = prediction_examples(cohort, task, time_limit(options));
+    const std::int64_t without = cohort.patients() - static_cast<std::int64_t>(set.examples.size());
+    if (without > 0)
+      warn(concat(with_separators(without), " patients have no visit by ", *options.at, ", left out"));
+    return set;
+  }
+  task.before = task.before || options.before;
+  task.labels_file = options.labels_file;
+  const LabelTable labels = read_labels(options.labels_file, LabelValues::ignored);
+  ExampleSet set = prediction_examples(cohort, task, labels);
+  if (labels.duplicates > 0)
+    warn(concat(with_separators(labels.duplicates), " lines of ", options.labels_file,
+                " repeat a patient and time, left out"));
+  if (set.unmatched_labels > 0)
+    warn(concat(with_separators(set.unmatched_labels), " labels of ", options.labels_file,
+                " are of patients that are not in the data, left out"));
+  if (set.labels_before_data > 0)
+    warn(concat(with_separators(set.labels_before_data), " labels of ", options.labels_file,
+                " are of a time before the patient's first visit, left out"));
+  return set;
+}
+
+// The part of each patient in training, where it was chosen by whoever trained.
+std::unordered_map<std::string, Part> read_parts(const std::filesystem::path& model) {
+  std::unordered_map<std::string, Part> parts;
+  for (PatientPart& entry : read_patient_parts(model / "splits.csv"))
+    parts.emplace(std::move(entry.patient_id), entry.part);
+  return parts;
+}
+
+void check_options(const PredictOptions& options) {
+  check_usage([&] {
+    check(!options.at || options.labels_file.empty(), ErrorCode::invalid_argument,
+          "--at and --labels both say when: expected one of them");
+    check(!options.before || options.at || !options.labels_file.empty(), ErrorCode::invalid_argument,
+          "--before without --at or --labels: expected the time that it is about");
+    time_limit(options);
+  });
+}
+
+int run(const PredictOptions& options) {
+  check_options(options);
   const auto backend = make_backend(options.compute);
   const Precision precision = options.compute.precision;
   VisitLstm model = read_model(options.model, backend, dtype_of(precision), precision == Precision::tf32);
@@ -43,18 +113,17 @@ int run(PredictOptions options) {
   check(vocabulary.size() == model.config().vocab_size, ErrorCode::shape_mismatch,
         (options.model / "vocabulary.txt").string(), " has ", vocabulary.size(),
         " codes, but vocab_size in config.json is ", model.config().vocab_size, ": expected the same");
-  const TrainingFile training = read_training(options.model, model.config().task);
-  if (options.data.tables.empty() && std::filesystem::is_directory(options.data.data))
-    options.data.tables = training.tables;
+  const Task task = model.config().task;
+  const TrainingFile training = read_training(options.model, task);
+  check(options.labels_file.empty() || is_patient_level(task), ErrorCode::invalid_argument,
+        "--labels with a model of ", name_of(task),
+        ", which predicts at every visit: expected --at, or a patient-level model");
+  std::unordered_map<std::string, Part> parts;
+  if (training.split.is_explicit) parts = read_parts(options.model);
 
-  const Cohort cohort = read_data(options.data);
-  const EncodedCohort encoded = encode(cohort, vocabulary);
-  const ExampleSet examples = prediction_examples(cohort, training.task);
-  const std::int64_t left_out = cohort.patients() - static_cast<std::int64_t>(examples.examples.size());
-  if (left_out > 0)
-    std::fprintf(stderr,
-                 "%s patients have %s in their first visit already: nothing to predict from, left out\n",
-                 with_separators(left_out).c_str(), training.task.label_code.c_str());
+  const Cohort cohort = read_as_trained(options, training);
+  const EncodedCohort encoded = encode(cohort, vocabulary, training.exclude_codes);
+  const ExampleSet examples = examples_of(cohort, options, training.task);
   if (encoded.unknown_codes > 0)
     std::fprintf(stderr, "%s codes are not in the model's vocabulary: %s\n",
                  with_separators(encoded.unknown_codes).c_str(),
@@ -62,13 +131,18 @@ int run(PredictOptions options) {
   if (encoded.unknown_codes > 0 && encoded.unknown_codes == static_cast<std::int64_t>(cohort.codes.size()))
     warn("the model knows none of the codes of this data: is it the right data?");
 
+  PredictionColumns columns;
+  columns.prediction_time = options.at.has_value() || !examples.time_texts.empty();
+  columns.parts = training.split.is_explicit ? &parts : nullptr;
   const auto total = static_cast<std::int64_t>(examples.examples.size());
-  const PredictionSummary summary = write_predictions(
-      model, backend, encoded, examples, options.out,
-      [&](std::int64_t done) { show_progress("predict", done, total, with_separators(done) + " patients"); });
+  const PredictionSummary summary =
+      write_predictions(model, backend, encoded, examples, options.out, columns, [&](std::int64_t done) {
+        show_progress("predict", done, total, with_separators(done) + " sequences");
+      });
   clear_progress();
-  std::fprintf(stderr, "%s: %s patients, %s lines\n", options.out.c_str(),
-               with_separators(summary.patients).c_str(), with_separators(summary.lines).c_str());
+  std::fprintf(
+      stderr, "%s: %s %s, %s lines\n", options.out.c_str(), with_separators(summary.examples).c_str(),
+      columns.prediction_time ? "prediction times" : "patients", with_separators(summary.lines).c_str());
   return 0;
 }
 
@@ -86,21 +160,41 @@ Command add_predict(CLI::App& tool) {
       ->type_name("DIR")
       ->required();
   add_data_options(*command, options->data, true);
-  command->add_option("--out", options->out, "The file to write; /dev/stdout for standard output")
+  command
+      ->add_option(
+          "--at", options->at,
+          "Predict from what was known by this time, instead of from all visits; a date means its end")
+      ->type_name("TIME");
+  command
+      ->add_option("--labels", options->labels_file,
+                   "Predict at the times of a CSV file subject_id,prediction_time; its values are not read")
+      ->type_name("FILE");
+  command
+      ->add_flag("--before", options->before,
+                 "What happened at that very time is no input; also where training was told so")
+      ->disable_flag_override();
+  command->add_option("--out", options->out, "The file to write; - for standard output")
       ->type_name("FILE.csv")
       ->required();
   add_compute_options(*command, options->compute);
   command->footer(
-      "Patient-level tasks give patient_id,p0[,p1...], one line a patient; visit-level ones "
+      "Patient-level tasks give patient_id,p0[,p1...], one line per patient; visit-level ones "
       "patient_id,visit,p0[,...],\n"
-      "one line a visit, counted from 0. p are probabilities (survival: of the event at the next visit; "
-      "regression: the\n"
-      "number itself). A model trained with binary_classification --label-code C sees the visits before C "
-      "alone, here\n"
-      "as in training; patients with C in their first visit are left out. Without --tables the tables of "
-      "training are\n"
-      "read. The file appears whole or not at all; what is said about it goes to standard error.");
-  return {command, [options] { return run(*options); }};
+      "one line per visit, counted from 0. With --at or --labels there is a column prediction_time, and one "
+      "line for each.\n"
+      "Where training was given --split or --split-file, a column part says train, validation or test. p are "
+      "probabilities\n"
+      "(survival: of the event at the next visit; regression: the number itself). All visits are input, or "
+      "those by the\n"
+      "given time; --visit-by, tables and excluded codes are those of training unless said otherwise. A "
+      "table that training\n"
+      "read and that is missing is an error, others are ignored. The file appears whole or not at all; what "
+      "is said about\n"
+      "it goes to standard error.");
+  return {command, [options, command] {
+            if (command->count("--visit-by") > 0) options->visit_by = options->data.visit_by;
+            return run(*options);
+          }};
 }
 
 }  // namespace ragtime::cli

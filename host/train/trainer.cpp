@@ -9,6 +9,7 @@
 #include "host/core/check.hpp"
 #include "host/core/printable.hpp"
 #include "host/train/batch_capacity.hpp"
+#include "host/train/epoch_batches.hpp"
 #include "host/train/evaluate.hpp"
 #include "host/train/first_parameters.hpp"
 #include "host/train/readback.hpp"
@@ -24,30 +25,6 @@ constexpr std::chrono::minutes checkpoint_interval(5);
 
 double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
-}
-
-EpochOptions epoch_options(const TrainOptions& options, std::int64_t epoch) {
-  EpochOptions plan;
-  plan.batch_rows = options.batch_rows;
-  plan.batch_size = options.batch_size;
-  plan.seed = options.seed;
-  plan.epoch = static_cast<std::uint64_t>(epoch);
-  return plan;
-}
-
-// plan_epoch over some of the examples.
-std::vector<std::vector<std::int32_t>> plan_batches(const ExampleSet& set, std::vector<std::int32_t> indices,
-                                                    const EpochOptions& options) {
-  if (!options.shuffle)
-    std::stable_sort(indices.begin(), indices.end(), [&](std::int32_t a, std::int32_t b) {
-      return set.examples[a].visits > set.examples[b].visits;
-    });
-  std::vector<std::int32_t> lengths;
-  for (const std::int32_t index : indices) lengths.push_back(set.examples[index].visits);
-  auto batches = plan_epoch(lengths, options);
-  for (std::vector<std::int32_t>& batch : batches)
-    for (std::int32_t& index : batch) index = indices[index];
-  return batches;
 }
 
 std::int64_t rows_of(const ExampleSet& set, std::span<const std::int32_t> indices) {
@@ -72,9 +49,7 @@ class Trainer::State {
         loss_(backend_),
         status_(backend_) {
     history_.task = name_of(data.config.task);
-    EpochOptions validation = epoch_options(options, 0);
-    validation.shuffle = false;
-    validation_batches_ = plan_batches(data.examples, data.split.validation, validation);
+    validation_batches_ = validation_batches(data.examples, data.split.validation, options);
     // All the room a run takes, once: to make more would stop the device, and a plan of another size may add
     // up in another order.
     model_.reserve(
