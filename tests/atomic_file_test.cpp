@@ -250,9 +250,52 @@ TEST_F(AtomicFileTest, AKillInTheMiddleLeavesTheOldFile) {
   });
   EXPECT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
   EXPECT_EQ(read_file(folder / "file"), "old");
-  // What the dead process left is not in the way of the next one.
+  EXPECT_EQ(names().size(), 2u);
+  // What the dead process left is not in the way of the next one, which removes it.
   write_file_atomically(folder / "file", "new");
   EXPECT_EQ(read_file(folder / "file"), "new");
+  EXPECT_EQ(names(), Names{"file"});
+}
+
+TEST_F(AtomicFileTest, RemovesWhatKilledProcessesLeftAndNothingElse) {
+  const Names leftovers = {"file.tmp1-0", "file.tmp99999-7"};
+  const Names others = {"other.tmp1-0", "file.tmp", "file.tmp1", "file.tmp1-0.bak", "myfile.tmp1-0"};
+  for (const Names& all : {leftovers, others})
+    for (const std::string& name : all) temporary.write(name, "half");
+  fs::create_symlink("other.tmp1-0", folder / "file.tmp2-0");
+  fs::create_directory(folder / "file.tmp3-0");
+  ASSERT_EQ(::mkfifo((folder / "file.tmp4-0").c_str(), 0600), 0);
+  AtomicFile file(folder / "file");
+  for (const std::string& name : leftovers) EXPECT_FALSE(fs::exists(folder / name)) << name;
+  for (const std::string& name : others) EXPECT_TRUE(fs::exists(folder / name)) << name;
+  for (const char* name : {"file.tmp2-0", "file.tmp3-0", "file.tmp4-0"})
+    EXPECT_TRUE(fs::is_symlink(folder / name) || fs::exists(folder / name)) << name << " is no file of ours";
+}
+
+// Many writers that come, clean up, write and go: none may lose its temporary to another.
+TEST_F(AtomicFileTest, LiveWritersKeepTheirTemporaries) {
+  constexpr int processes = 4, rounds = 200;
+  std::vector<pid_t> children;
+  for (int i = 0; i < processes; ++i) {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      try {
+        for (int round = 0; round < rounds; ++round) write_file_atomically(folder / "file", "content");
+      } catch (const std::exception& problem) {
+        std::fprintf(stderr, "%s\n", problem.what());
+        ::_exit(1);
+      }
+      ::_exit(0);
+    }
+    children.push_back(child);
+  }
+  for (const pid_t child : children) {
+    int status = -1;
+    EXPECT_EQ(::waitpid(child, &status, 0), child);
+    EXPECT_EQ(status, 0);
+  }
+  EXPECT_EQ(read_file(folder / "file"), "content");
+  EXPECT_EQ(names(), Names{"file"});
 }
 
 TEST_F(AtomicFileTest, AFailedRenameLeavesNothingOver) {
@@ -264,6 +307,94 @@ TEST_F(AtomicFileTest, AFailedRenameLeavesNothingOver) {
   }
   EXPECT_EQ(names(), Names{"file"});
   EXPECT_TRUE(fs::is_directory(folder / "file/inner"));
+}
+
+// As a shell's `>> file`: written where the descriptor stands, whatever the file's name is by now.
+TEST_F(AtomicFileTest, AnOpenDescriptorIsWrittenWhereItStands) {
+  fs::create_symlink("/dev/fd", folder / "descriptors");
+  for (const int flags : {O_WRONLY | O_APPEND, O_RDWR}) {
+    temporary.write("file", "before ");
+    const Descriptor open(::open((folder / "file").c_str(), flags));
+    ASSERT_EQ(::lseek(open.number(), 0, SEEK_END), 7);
+    const std::string number = std::to_string(open.number());
+    fs::remove(folder / "link");
+    fs::create_symlink("descriptors/" + number, folder / "link");
+    const std::string process = std::to_string(::getpid());
+    std::string expected = "before ";
+    for (const std::string& name :
+         {"/dev/fd/" + number, "/proc/self/fd/" + number, "/proc/thread-self/fd/" + number,
+          "/proc/" + process + "/fd/" + number, "/proc/" + process + "/task/" + process + "/fd/" + number,
+          "/dev/../dev/fd/" + number, (folder / "descriptors" / number).string(),
+          (folder / "link").string()}) {
+      SCOPED_TRACE(name);
+      { AtomicFile abandoned(name); }
+      write_file_atomically(name, name);
+      ASSERT_EQ(::write(open.number(), " ", 1), 1) << "the offset is shared";
+      expected += name + " ";
+      EXPECT_EQ(read_file(folder / "file"), expected);
+    }
+    EXPECT_TRUE(fs::is_symlink(folder / "link"));
+    EXPECT_EQ(names(), (Names{"descriptors", "file", "link"}));
+    fs::remove(folder / "file");
+    write_file_atomically("/dev/fd/" + number, "into a file without a name");
+    EXPECT_EQ(names(), (Names{"descriptors", "link"}));
+  }
+}
+
+TEST_F(AtomicFileTest, AnotherProcesssDescriptorIsWrittenWhereItStands) {
+  temporary.write("file", "before ");
+  int stop[2] = {};
+  ASSERT_EQ(::pipe(stop), 0);
+  const Descriptor open(::open((folder / "file").c_str(), O_WRONLY | O_APPEND));
+  const pid_t child = ::fork();
+  if (child == 0) {
+    char byte = 0;
+    ::close(stop[1]);
+    static_cast<void>(::read(stop[0], &byte, 1) == 1);
+    ::_exit(0);
+  }
+  write_file_atomically("/proc/" + std::to_string(child) + "/fd/" + std::to_string(open.number()), "after");
+  EXPECT_EQ(read_file(folder / "file"), "before after");
+  EXPECT_EQ(names(), Names{"file"});
+  ::close(stop[0]);
+  ::close(stop[1]);
+  int status = 0;
+  EXPECT_EQ(::waitpid(child, &status, 0), child);
+}
+
+TEST_F(AtomicFileTest, ADescriptorThatCannotBeWrittenIsRefused) {
+  temporary.write("file", "kept");
+  const Descriptor reading(::open((folder / "file").c_str(), O_RDONLY));
+  const Descriptor path_only(::open((folder / "file").c_str(), O_PATH));
+  for (const Descriptor* open : {&reading, &path_only}) {
+    const std::string name = "/dev/fd/" + std::to_string(open->number());
+    expect_error(ErrorCode::io_error, {"opening " + name, "is not open for writing"},
+                 [&] { AtomicFile file(name); });
+  }
+  for (const char* name : {"/dev/fd/987", "/proc/self/fd/987", "/proc/thread-self/fd/987"})
+    expect_error(ErrorCode::io_error, {name, "descriptor 987 is not open"}, [&] { AtomicFile file(name); });
+  EXPECT_EQ(read_file(folder / "file"), "kept");
+  EXPECT_EQ(names(), Names{"file"});
+}
+
+TEST_F(AtomicFileTest, APipeThatDoesNotWaitIsWaitedFor) {
+  int ends[2] = {};
+  ASSERT_EQ(::pipe2(ends, O_NONBLOCK), 0);
+  const Descriptor from(ends[0]);
+  Descriptor to(ends[1]);
+  const std::string content(std::size_t{3} << 20, 'p');
+  std::string received;
+  std::thread reader([&] {
+    for (char buffer[65536];;) {
+      const ssize_t got = ::read(from.number(), buffer, sizeof buffer);
+      if (got == 0) break;
+      if (got > 0) received.append(buffer, static_cast<std::size_t>(got));
+    }
+  });
+  write_file_atomically("/dev/fd/" + std::to_string(to.number()), content);
+  to.close();
+  reader.join();
+  EXPECT_EQ(received, content);
 }
 
 TEST_F(AtomicFileTest, APipeIsWrittenDirectly) {
@@ -313,6 +444,7 @@ TEST_F(AtomicFileTest, LeavesNoDescriptorOpen) {
     EXPECT_THROW(read_file(folder / "folder"), Error);
     EXPECT_THROW(AtomicFile(folder / "missing/file"), Error);
     EXPECT_THROW(write_file_atomically("/dev/full", "content"), Error);
+    EXPECT_THROW(write_file_atomically("/dev/fd/987", "content"), Error);
     AtomicFile abandoned(folder / "abandoned");
   }
   EXPECT_EQ(open_descriptors(), before);

@@ -1,3 +1,6 @@
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <cerrno>
 #include <charconv>
 #include <csignal>
@@ -111,11 +114,20 @@ int run(int argc, char** argv) {
   return misused;
 }
 
+// A standard stream that is closed stays unusable: else the next file opened would take its number, and what
+// is written to the stream would go there.
+void occupy_closed_streams() {
+  for (const int stream : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO})
+    if (::fcntl(stream, F_GETFD) < 0)
+      static_cast<void>(::open("/dev/null", stream == STDIN_FILENO ? O_WRONLY : O_RDONLY));
+}
+
 }  // namespace
 }  // namespace ragtime::cli
 
 int main(int argc, char** argv) {
   using namespace ragtime::cli;
+  occupy_closed_streams();
   std::signal(SIGPIPE, SIG_IGN);  // a reader that goes away is an error of write, with a text
   int status = 0;
   try {

@@ -7,6 +7,7 @@
 
 #include "host/cli/commands.hpp"
 #include "host/cli/compute_options.hpp"
+#include "host/cli/interrupt.hpp"
 #include "host/cli/progress.hpp"
 #include "host/cli/read_data.hpp"
 #include "host/core/check.hpp"
@@ -104,8 +105,9 @@ void check_options(const PredictOptions& options) {
   });
 }
 
-int run(const PredictOptions& options) {
+int run(PredictOptions options) {
   check_options(options);
+  if (options.out == "-") options.out = "/dev/stdout";
   const auto backend = make_backend(options.compute);
   const Precision precision = options.compute.precision;
   VisitLstm model = read_model(options.model, backend, dtype_of(precision), precision == Precision::tf32);
@@ -135,10 +137,12 @@ int run(const PredictOptions& options) {
   columns.prediction_time = options.at.has_value() || !examples.time_texts.empty();
   columns.parts = training.split.is_explicit ? &parts : nullptr;
   const auto total = static_cast<std::int64_t>(examples.examples.size());
-  const PredictionSummary summary =
-      write_predictions(model, backend, encoded, examples, options.out, columns, [&](std::int64_t done) {
-        show_progress("predict", done, total, with_separators(done) + " sequences");
-      });
+  const PredictionSummary summary = interruptible([&](const InterruptNote& interrupt) {
+    return write_predictions(model, backend, encoded, examples, options.out, columns, [&](std::int64_t done) {
+      interrupt.check();
+      show_progress("predict", done, total, with_separators(done) + " sequences");
+    });
+  });
   clear_progress();
   std::fprintf(
       stderr, "%s: %s %s, %s lines\n", options.out.c_str(), with_separators(summary.examples).c_str(),

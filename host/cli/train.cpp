@@ -54,7 +54,7 @@ int run(const TrainArguments& arguments) {
   TrainOptions options;
   check_usage([&] { options = resolve(arguments); });
   const auto backend = make_backend(arguments.compute);
-  RunFolder folder(options);
+  RunFolder folder(options);  // locked until the end
   ReadReport read;
   Cohort cohort = read_data(arguments.data, Encounters::if_there, &read);
   options.tables_read = read.tables;

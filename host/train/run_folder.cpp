@@ -1,34 +1,75 @@
 #include "host/train/run_folder.hpp"
 
-#include <algorithm>
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <array>
+#include <cerrno>
+#include <cstring>
 #include <string_view>
 
 #include "host/core/atomic_file.hpp"
 #include "host/core/check.hpp"
+#include "host/core/printable.hpp"
 
 namespace ragtime {
 namespace {
 
+namespace fs = std::filesystem;
+
 constexpr std::array<std::string_view, 7> run_files = {
     "checkpoint.safetensors", "history.json",   "history.svg",      "config.json",
     "training.json",          "vocabulary.txt", "model.safetensors"};
+constexpr std::string_view lock_file = ".lock";
 
-bool is_left_over(const std::string& name) {
-  return std::any_of(run_files.begin(), run_files.end(),
-                     [&](std::string_view file) { return is_temporary_of(file, name); });
+// "process 12 on host", for people; the lock itself is the operating system's.
+std::string this_process() {
+  char host[256] = "";
+  ::gethostname(host, sizeof host - 1);
+  return concat("process ", ::getpid(), " on ", host);
+}
+
+// What the holder of the lock wrote, in brackets, or nothing.
+std::string holder(int descriptor) {
+  char text[300];
+  const ssize_t length = ::pread(descriptor, text, sizeof text, 0);
+  return length <= 0 ? "" : concat(" (", printable({text, static_cast<std::size_t>(length)}, 200), ")");
 }
 
 }  // namespace
 
-RunFolder::RunFolder(const TrainOptions& options) : path_(options.out) {
-  namespace fs = std::filesystem;
+RunFolder::RunFolder(const TrainOptions& options) : path_(options.out), resume_(options.resume) {
   if (!fs::exists(path_)) return;
   check(fs::is_directory(path_), ErrorCode::invalid_argument, "--out is ", path_.string(),
         ", which is no folder: expected a folder, or a path where there is nothing yet");
+  lock();
+  try {
+    refuse_other_content();
+  } catch (...) {
+    unlock();
+    throw;
+  }
+}
+
+RunFolder::~RunFolder() {
+  unlock();
+}
+
+void RunFolder::unlock() noexcept {
+  if (lock_.is_open()) {
+    const fs::path file = path_ / lock_file;
+    if (is_name_of(file, lock_.number())) ::unlink(file.c_str());
+    lock_.close();
+  }
+  for (; !made_.empty(); made_.pop_back())
+    if (::rmdir(made_.back().c_str()) != 0) break;
+  made_.clear();
+}
+
+void RunFolder::refuse_other_content() const {
   const bool has_run = fs::exists(path_ / "checkpoint.safetensors");
   const bool has_model = fs::exists(path_ / "model.safetensors") || fs::exists(path_ / "config.json");
-  if (options.resume) {
+  if (resume_) {
     check(has_run || !has_model, ErrorCode::invalid_argument, "--resume: ", path_.string(),
           " holds a model, but no checkpoint.safetensors to go on from");
   } else {
@@ -38,15 +79,56 @@ RunFolder::RunFolder(const TrainOptions& options) : path_(options.out) {
   }
 }
 
-void RunFolder::create() const {
+void RunFolder::make_folders() {
+  std::vector<fs::path> missing;
   std::error_code error;
-  std::filesystem::create_directories(path_, error);
-  check(!error, ErrorCode::io_error, "creating ", path_.string(), " failed: ", error.message());
-  for (const auto& entry : std::filesystem::directory_iterator(path_, error)) {
-    std::error_code ignored;
-    if (is_left_over(entry.path().filename().string())) std::filesystem::remove(entry.path(), ignored);
+  for (fs::path folder = path_ / ""; !folder.empty() && !fs::exists(folder, error);) {
+    folder = folder.has_filename() ? folder : folder.parent_path();  // "a/" is a
+    missing.push_back(folder);
+    folder = folder.parent_path();
   }
-  check(!error, ErrorCode::io_error, "reading ", path_.string(), " failed: ", error.message());
+  for (; !missing.empty(); missing.pop_back()) {
+    if (fs::create_directory(missing.back(), error)) made_.push_back(missing.back());
+    check(!error, ErrorCode::io_error, "creating ", missing.back().string(), " failed: ", error.message());
+  }
+}
+
+bool RunFolder::lock() {
+  const fs::path file = path_ / lock_file;
+  for (;;) {
+    Descriptor opened(::open(file.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666));
+    if (!opened.is_open()) {
+      const int reason = errno;
+      if (reason == ENOENT) return false;
+      refuse_other_content();  // says more than that the folder cannot be written
+      fail(ErrorCode::io_error, "opening ", file.string(), " failed: ", std::strerror(reason));
+    }
+    check(try_lock(opened.number()) != LockResult::held, ErrorCode::io_error, "another run",
+          holder(opened.number()), " is writing to ", path_.string(),
+          ": expected another --out, or to wait until that run has ended");
+    // A run that ended just now took the file along, and with it the lock's meaning.
+    if (!is_name_of(file, opened.number())) continue;
+    lock_ = std::move(opened);
+    const std::string text = this_process();
+    // On a full disk the run fails for reasons that matter more.
+    static_cast<void>(::ftruncate(lock_.number(), 0) == 0 &&
+                      ::pwrite(lock_.number(), text.data(), text.size(), 0) > 0);
+    return true;
+  }
+}
+
+void RunFolder::create() {
+  try {
+    if (!lock_.is_open()) {
+      do make_folders();
+      while (!lock());
+      refuse_other_content();
+    }
+  } catch (...) {
+    unlock();
+    throw;
+  }
+  for (const std::string_view file : run_files) remove_leftovers(path_ / file);
 }
 
 }  // namespace ragtime
