@@ -1,18 +1,22 @@
 // The synthetic cohort: the same bytes for the same seed, figures like those of real cohorts, a signal that
-// earlier codes carry and the length does not, and no folder left behind when something fails.
-
+// earlier codes carry and the length does not, times that lie within their visits, and no folder left behind
+// when something fails.
 #include "host/data/synth.hpp"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <map>
 #include <set>
 #include <utility>
 
 #include "host/core/atomic_file.hpp"
+#include "host/core/file_lock.hpp"
 #include "host/data/cohort.hpp"
 #include "host/data/csv.hpp"
 #include "host/data/statistics.hpp"
@@ -25,7 +29,8 @@ using testing::EndsWith;
 using testing::HasSubstr;
 using testing::StartsWith;
 
-const std::vector<std::string> files = {"conditions.csv", "medications.csv", "procedures.csv"};
+const std::vector<std::string> files = {"conditions.csv", "medications.csv", "procedures.csv",
+                                        "encounters.csv", "patients.csv"};
 
 class Synth : public testing::Test {
  protected:
@@ -64,7 +69,178 @@ TEST_F(Synth, TheSameSeedGivesTheSameBytes) {
     all += bytes;
   }
   // Of every platform; it changes only when the model does.
-  EXPECT_EQ(fnv(all), 0xc1dafc684a569d48);
+  EXPECT_EQ(fnv(all), 0x28da5d5ba075c5ff);
+}
+
+// The rows of a table, each a value by column.
+using Rows = std::vector<std::map<std::string, std::string>>;
+
+Rows rows_of(const std::filesystem::path& file) {
+  const std::string content = read_file(file);
+  CsvReader reader(content, file.string());
+  Rows rows;
+  while (reader.next()) {
+    rows.emplace_back();
+    for (const std::string& column : reader.header())
+      rows.back()[column] = std::string(reader.field(reader.column(column)));
+  }
+  return rows;
+}
+
+// Conditions, medications and procedures; `time` is their START or DATE.
+Rows events_of(const std::filesystem::path& folder) {
+  Rows events;
+  for (const char* table : {"conditions.csv", "medications.csv", "procedures.csv"})
+    for (auto& row : rows_of(folder / table)) {
+      row["time"] = row.contains("DATE") ? row["DATE"] : row["START"];
+      events.push_back(std::move(row));
+    }
+  return events;
+}
+
+// What happens to whom on which day came before times of day, encounters and patients, and is as it was.
+TEST_F(Synth, VisitsDaysAndCodesAreThoseOfEver) {
+  const auto events = [&](std::int64_t patients, std::uint64_t seed) {
+    const auto folder = folder_.path() / std::to_string(patients);
+    write_synthetic_cohort({patients, folder, seed});
+    std::vector<std::string> lines;
+    for (auto& event : events_of(folder))
+      lines.push_back(event["PATIENT"] + "," + event["ENCOUNTER"] + "," + event["time"].substr(0, 10) + "," +
+                      event["CODE"] + "\n");
+    std::sort(lines.begin(), lines.end());
+    std::string all;
+    for (const std::string& line : lines) all += line;
+    return std::pair(lines.size(), fnv(all));
+  };
+  EXPECT_EQ(events(40, 7), std::pair(std::size_t{1626}, std::uint64_t{0x4df40e8f88f964b1}));
+  EXPECT_EQ(events(500, 1), std::pair(std::size_t{19548}, std::uint64_t{0x8df1145b3c38f983}));
+}
+
+TEST_F(Synth, EventsLieWithinTheirEncounter) {
+  const SynthSummary summary = write_synthetic_cohort({300, out_, 5});
+  Timestamp start, stop;
+  std::map<std::string, std::map<std::string, std::string>> encounters;
+  std::set<std::string> starts, lengths;
+  for (const auto& row : rows_of(out_ / "encounters.csv")) {
+    EXPECT_TRUE(encounters.emplace(row.at("Id"), row).second) << "an id of its own";
+    ASSERT_TRUE(parse_timestamp(row.at("START"), start) && parse_timestamp(row.at("STOP"), stop));
+    EXPECT_FALSE(start.date_only || stop.date_only);
+    EXPECT_THAT(row.at("START"), EndsWith(":00Z"));
+    EXPECT_EQ(start.day(), stop.day());
+    const Time minute = 60 * time_per_second, clock = start.time - start.day() * time_per_day;
+    EXPECT_TRUE(clock >= 7 * 60 * minute && clock < 18 * 60 * minute) << row.at("START");
+    const Time length = stop.time - start.time;
+    EXPECT_TRUE(length >= 15 * minute && length <= 60 * minute) << length;
+    starts.insert(row.at("START").substr(11));
+    lengths.insert(std::to_string(length));
+  }
+  EXPECT_EQ(static_cast<std::int64_t>(encounters.size()), summary.visits);
+  EXPECT_GT(starts.size(), 600u) << "of 660 minutes";
+  EXPECT_EQ(lengths.size(), 46u);
+
+  std::set<std::string> met;
+  std::int64_t with_time = 0, after_start = 0;
+  for (auto& event : events_of(out_)) {
+    const auto& encounter = encounters.at(event["ENCOUNTER"]);
+    EXPECT_EQ(event["PATIENT"], encounter.at("PATIENT"));
+    met.insert(event["ENCOUNTER"]);
+    Timestamp time;
+    ASSERT_TRUE(parse_timestamp(event["time"], time));
+    ASSERT_TRUE(parse_timestamp(encounter.at("START"), start) && parse_timestamp(encounter.at("STOP"), stop));
+    EXPECT_EQ(time.day(), start.day());
+    const bool is_procedure = event.contains("DATE");
+    const bool is_medication = !is_procedure && event.contains("REASONCODE");
+    EXPECT_EQ(time.date_only, !is_procedure && !is_medication) << event["time"];
+    if (is_medication) EXPECT_EQ(time, start);
+    if (time.date_only) continue;
+    EXPECT_TRUE(start.time <= time.time && time.time <= stop.time) << event["time"];
+    ++with_time;
+    after_start += time.time > start.time;
+  }
+  EXPECT_EQ(met.size(), encounters.size()) << "every encounter has an event";
+  EXPECT_GT(with_time, 1000);
+  EXPECT_GT(after_start, 100);
+}
+
+TEST_F(Synth, PatientsAreBornBeforeTheirVisitsAndDieAfterThem) {
+  write_synthetic_cohort({2000, out_, 6});
+  std::map<std::string, std::pair<std::string, std::string>> visits;  // the first and the last
+  for (const auto& row : rows_of(out_ / "encounters.csv")) {
+    auto& [first, last] =
+        visits.try_emplace(row.at("PATIENT"), row.at("START"), row.at("STOP")).first->second;
+    first = std::min(first, row.at("START"));
+    last = std::max(last, row.at("STOP"));
+  }
+  int children = 0, dead = 0, women = 0;
+  const Rows patients = rows_of(out_ / "patients.csv");
+  EXPECT_EQ(patients.size(), 2000u);
+  EXPECT_EQ(visits.size(), 2000u);
+  for (const auto& row : patients) {
+    const auto& [first, last] = visits.at(row.at("Id"));
+    Timestamp birth, begin;
+    ASSERT_TRUE(parse_timestamp(row.at("BIRTHDATE"), birth) && parse_timestamp(first, begin));
+    EXPECT_TRUE(birth.date_only);
+    EXPECT_LT(birth.day(), begin.day());
+    EXPECT_LT(begin.day() - birth.day(), 100 * 366);
+    children += begin.day() - birth.day() < 18 * 365;
+    if (!row.at("DEATHDATE").empty()) {
+      Timestamp death, end;
+      ASSERT_TRUE(parse_timestamp(row.at("DEATHDATE"), death) && parse_timestamp(last, end));
+      EXPECT_GT(death.day(), end.day());
+      ++dead;
+    }
+    EXPECT_TRUE(row.at("GENDER") == "F" || row.at("GENDER") == "M");
+    women += row.at("GENDER") == "F";
+  }
+  EXPECT_NEAR(children, 500, 80);
+  EXPECT_NEAR(dead, 40, 25);
+  EXPECT_NEAR(women, 1000, 100);
+}
+
+TEST_F(Synth, StopsWhereItsProgressThrows) {
+  struct Stop {};
+  std::int64_t last = 0;
+  EXPECT_THROW(write_synthetic_cohort({100, out_, 1},
+                                      [&](std::int64_t done) {
+                                        EXPECT_EQ(done, last + 1);
+                                        last = done;
+                                        if (done == 7) throw Stop();
+                                      }),
+               Stop);
+  EXPECT_EQ(last, 7);
+  EXPECT_TRUE(entries().empty());
+}
+
+TEST_F(Synth, RemovesTheFoldersOfKilledRunsAndNoOthers) {
+  const auto folder_with = [&](const char* name, const char* file) {
+    std::filesystem::create_directory(folder_.path() / name);
+    folder_.write(std::string(name) + "/" + file, "half");
+  };
+  folder_with("cohort.tmp12-0", "conditions.csv.tmp12-1");
+  folder_with("cohort.tmp13", "conditions.csv");
+  folder_with("cohort.tmp14-0", "notes.txt");
+  folder_with("cohort.tmp15-0.bak", "conditions.csv");
+  folder_with("other.tmp16-0", "conditions.csv");
+  folder_with("cohort.tmp17-0", "conditions.csv");
+  const Descriptor live(::open((folder_.path() / "cohort.tmp17-0").c_str(), O_RDONLY | O_DIRECTORY));
+  ASSERT_EQ(try_lock(live.number()), LockResult::taken);
+  write_synthetic_cohort({3, out_, 1});
+  EXPECT_THAT(entries(), testing::UnorderedElementsAre("cohort", "cohort.tmp14-0", "cohort.tmp15-0.bak",
+                                                       "other.tmp16-0", "cohort.tmp17-0"));
+}
+
+// In a container every process may have the same id, so the name may be taken.
+TEST_F(Synth, WritesIntoNoFolderThatIsAnothers) {
+  const std::string mine = "cohort.tmp" + std::to_string(::getpid()) + "-";
+  for (int number = 0; number < 300; ++number) {
+    std::filesystem::create_directory(folder_.path() / (mine + std::to_string(number)));
+    folder_.write(mine + std::to_string(number) + "/notes.txt", "mine");
+  }
+  write_synthetic_cohort({3, out_, 1});
+  EXPECT_EQ(entries().size(), 301u);
+  for (int number = 0; number < 300; ++number)
+    EXPECT_EQ(read_file(folder_.path() / (mine + std::to_string(number)) / "notes.txt"), "mine");
+  EXPECT_FALSE(std::filesystem::exists(out_ / "notes.txt"));
 }
 
 TEST_F(Synth, IsReadBackAsItWasCounted) {

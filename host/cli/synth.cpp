@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "host/cli/commands.hpp"
+#include "host/cli/interrupt.hpp"
 #include "host/cli/progress.hpp"
 #include "host/core/check.hpp"
 
@@ -32,7 +33,13 @@ Command add_synth(CLI::App& tool) {
                     ErrorCode::invalid_argument, "--patients is ", options->patients, ": expected 1 to ",
                     most_synth_patients);
             });
-            const SynthSummary summary = write_synthetic_cohort(*options);
+            const SynthSummary summary = interruptible([&](const InterruptNote& interrupt) {
+              return write_synthetic_cohort(*options, [&](std::int64_t done) {
+                interrupt.check();
+                show_progress("synth", done, options->patients, with_separators(done) + " patients");
+              });
+            });
+            clear_progress();
             std::printf("%s: %s patients, %s visits, %s rows; %s patients have %s (%s)\n",
                         options->out.c_str(), with_separators(summary.patients).c_str(),
                         with_separators(summary.visits).c_str(), with_separators(summary.rows).c_str(),

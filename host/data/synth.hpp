@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string_view>
 
 namespace ragtime {
@@ -25,12 +26,16 @@ struct SynthOptions {
 struct SynthSummary {
   std::int64_t patients = 0;
   std::int64_t visits = 0;
-  std::int64_t rows = 0;             // of all tables
+  std::int64_t rows = 0;             // of conditions, medications and procedures
   std::int64_t target_patients = 0;  // patients with synth_target_code
 };
 
-// Writes conditions.csv, medications.csv and procedures.csv. The same seed gives the same bytes on every
-// platform, and patient i does not depend on how many there are. The folder appears whole or not at all.
-SynthSummary write_synthetic_cohort(const SynthOptions& options);
+// Writes conditions.csv, medications.csv, procedures.csv, encounters.csv and patients.csv. The same seed
+// gives the same bytes on every platform, and patient i does not depend on how many there are. An event is
+// not before the START of its encounter, nor after its STOP; where it has a date alone, it is the
+// encounter's. The folder appears whole or not at all. progress(done) gets the number of patients done, and
+// may throw.
+SynthSummary write_synthetic_cohort(const SynthOptions& options,
+                                    const std::function<void(std::int64_t)>& progress = {});
 
 }  // namespace ragtime

@@ -43,12 +43,34 @@ constexpr std::array<Knot, 7> days_between_visits = {
     {{0, 1}, {100, 9}, {250, 30}, {500, 84}, {750, 180}, {950, 400}, {1000, 1200}}};
 constexpr std::array<Knot, 2> days_to_first_follow_up = {{{0, 7}, {1000, 36}}};
 
+// A visit begins from 07:00 on and before 18:00, and takes 15 to 60 minutes.
+constexpr std::int32_t first_minute = 7 * 60;
+constexpr std::uint32_t minutes_to_begin = 11 * 60;
+constexpr std::int32_t shortest_visit = 15;
+constexpr std::uint32_t visit_lengths = 46;
+
+// Days of age at the first visit: a quarter are children.
+constexpr std::array<Knot, 4> age_at_first_visit = {{{0, 1}, {250, 6570}, {900, 27000}, {1000, 33000}}};
+constexpr std::uint32_t dies = 200;
+constexpr std::int64_t days_to_death = 30;  // at least, after the last visit
+constexpr std::uint32_t death_within = 336;
+
 constexpr std::int64_t last_visits_from = 18628;  // 2021-01-01
 constexpr std::uint32_t last_visits_within = 1095;
 
 std::string numbered(std::string_view prefix, std::int32_t number) {
   std::string digits = std::to_string(number + 1);
   return std::string(prefix) + std::string(3 - digits.size(), '0') + digits;
+}
+
+void draw_times(SynthVisit& visit, SynthRandom random) {
+  visit.start = first_minute + static_cast<std::int32_t>(random.below(minutes_to_begin));
+  visit.stop = visit.start + shortest_visit + static_cast<std::int32_t>(random.below(visit_lengths));
+  // Medications are ordered as the visit begins.
+  for (SynthOrder& order : visit.medications) order.minute = visit.start;
+  for (SynthOrder& order : visit.procedures)
+    order.minute = visit.start + static_cast<std::int32_t>(
+                                     random.below(static_cast<std::uint32_t>(visit.stop - visit.start)));
 }
 
 }  // namespace
@@ -193,8 +215,21 @@ std::vector<SynthVisit> SynthModel::draw_patient(std::uint64_t seed, std::uint32
     visit.day = day;
   }
   const std::int64_t shift = last_visits_from + random.below(last_visits_within) - day;
-  for (SynthVisit& visit : visits) visit.day += shift;
+  for (std::size_t i = 0; i < visits.size(); ++i) {
+    visits[i].day += shift;
+    draw_times(visits[i], SynthRandom(seed, patient, SynthPurpose::times, static_cast<std::uint32_t>(i)));
+  }
   return visits;
+}
+
+SynthPerson SynthModel::draw_person(std::uint64_t seed, std::uint32_t patient,
+                                    const std::vector<SynthVisit>& visits) {
+  SynthRandom random(seed, patient, SynthPurpose::person);
+  SynthPerson person;
+  person.birth = visits.front().day - draw(age_at_first_visit, random);
+  person.is_female = random.chance(5000);
+  if (random.chance(dies)) person.death = visits.back().day + days_to_death + random.below(death_within);
+  return person;
 }
 
 }  // namespace ragtime

@@ -3,6 +3,7 @@
 // What happens to a synthetic patient, visit by visit, before it is written anywhere.
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -36,15 +37,24 @@ bool is_acute(std::int32_t condition);
 bool is_target(std::int32_t condition);
 
 struct SynthOrder {
-  std::int32_t code;    // a medication or a procedure
-  std::int32_t reason;  // a condition
+  std::int32_t code;        // a medication or a procedure
+  std::int32_t reason;      // a condition
+  std::int32_t minute = 0;  // of the day; within the visit
 };
 
 struct SynthVisit {
-  std::int64_t day = 0;  // since 1970-01-01
+  std::int64_t day = 0;    // since 1970-01-01
+  std::int32_t start = 0;  // minutes of the day
+  std::int32_t stop = 0;
   std::vector<std::int32_t> conditions;
   std::vector<SynthOrder> medications;
   std::vector<SynthOrder> procedures;
+};
+
+struct SynthPerson {
+  std::int64_t birth = 0;             // a day before the first visit
+  std::optional<std::int64_t> death;  // a day after the last visit
+  bool is_female = false;
 };
 
 class SynthModel {
@@ -54,6 +64,9 @@ class SynthModel {
   const SynthCodes& codes() const { return codes_; }
   // The visits of one patient, days increasing.
   std::vector<SynthVisit> draw_patient(std::uint64_t seed, std::uint32_t patient) const;
+  // The patient of these visits.
+  static SynthPerson draw_person(std::uint64_t seed, std::uint32_t patient,
+                                 const std::vector<SynthVisit>& visits);
 
  private:
   class History;

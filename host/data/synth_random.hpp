@@ -12,14 +12,20 @@
 
 namespace ragtime {
 
-// An endless stream of its own for each (seed, stream).
+// What a patient's numbers are drawn for. Each purpose has streams of its own, so that a new one changes
+// nothing of what the others draw.
+enum class SynthPurpose : std::uint32_t { history = 0, uuid = 1, times = 2, person = 3 };
+
+// An endless stream of its own for each (seed, patient, purpose, index).
 class SynthRandom {
  public:
-  SynthRandom(std::uint64_t seed, std::uint32_t stream) : seed_(seed), stream_(stream) {}
+  SynthRandom(std::uint64_t seed, std::uint32_t patient, SynthPurpose purpose = SynthPurpose::history,
+              std::uint32_t index = 0)
+      : seed_(seed), patient_(patient), index_(index), purpose_(static_cast<std::uint32_t>(purpose)) {}
 
   std::uint32_t next() {
     if (used_ == numbers_.size()) {
-      numbers_ = philox({block_++, stream_, 0, 0}, seed_);
+      numbers_ = philox({block_++, patient_, index_, purpose_}, seed_);
       used_ = 0;
     }
     return numbers_[used_++];
@@ -34,7 +40,9 @@ class SynthRandom {
 
  private:
   std::uint64_t seed_;
-  std::uint32_t stream_;
+  std::uint32_t patient_;
+  std::uint32_t index_;
+  std::uint32_t purpose_;
   std::uint32_t block_ = 0;
   std::array<std::uint32_t, 4> numbers_{};
   std::size_t used_ = 4;
