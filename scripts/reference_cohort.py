@@ -1,7 +1,8 @@
 """Reads a cohort in Synthea's CSV format with Python alone, and pads it for the reference model.
 
-Independent of ragtime's reader, by the same rules: a visit is one (patient, ENCOUNTER), or one (patient, day) where
-the ENCOUNTER field is empty; its time is the earliest in it; visits are ordered by time, then by encounter id.
+Independent of ragtime's reader, by the same rules: a visit is one (patient, ENCOUNTER, day). It begins at the START that
+encounters.csv gives, where that is on its day, else with the earliest event in it; a date without a time of day counts
+as the end of that day. Events before the START count from it. Visits are ordered by time, then by encounter id.
 """
 
 import collections
@@ -16,25 +17,48 @@ TABLES = ("conditions", "medications", "procedures", "careplans", "allergies", "
 PADDING, UNKNOWN = "[PAD]", "[UNK]"
 
 
-def seconds(text):
+def parse(text):
+    """(day, in the offset of the text, and the time from which it is known to have happened)."""
     time = datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
-    return (time if time.tzinfo else time.replace(tzinfo=datetime.timezone.utc)).timestamp()
+    time = time if time.tzinfo else time.replace(tzinfo=datetime.timezone.utc)
+    day = time.date()
+    if len(text) == len("2020-03-05"):
+        time += datetime.timedelta(days=1, microseconds=-1)
+    return day, time
+
+
+def rows_of(path):
+    with open(path, newline="", encoding="utf-8") as file:
+        yield from csv.DictReader(file)
+
+
+def read_begins(folder):
+    """(patient, encounter) -> when it began."""
+    path = pathlib.Path(folder) / "encounters.csv"
+    if not path.exists():
+        return {}
+    begins = {}
+    for row in rows_of(path):
+        begins.setdefault((row["PATIENT"], row["Id"]), parse(row["START"]))
+    return begins
 
 
 def read_cohort(folder):
     """Returns patient id -> visits in order, each a set of codes; patients in string order."""
+    begins = read_begins(folder)
     visits = collections.defaultdict(lambda: (set(), []))
     for table in TABLES:
         path = pathlib.Path(folder) / f"{table}.csv"
         if not path.exists():
             continue
-        with open(path, newline="", encoding="utf-8") as file:
-            for row in csv.DictReader(file):
-                time = seconds(row["START"] if "START" in row else row["DATE"])
-                day = None if row["ENCOUNTER"] else time // 86400
-                codes, times = visits[row["PATIENT"], row["ENCOUNTER"], day]
-                codes.add(row["CODE"])
-                times.append(time)
+        for row in rows_of(path):
+            day, time = parse(row["START"] if "START" in row else row["DATE"])
+            begin_day, begin = begins.get((row["PATIENT"], row["ENCOUNTER"]), (None, None))
+            if begin is not None and time < begin:
+                day = begin_day
+            codes, times = visits[row["PATIENT"], row["ENCOUNTER"], day]
+            codes.add(row["CODE"])
+            times.append(begin if day == begin_day else time)
     patients = collections.defaultdict(list)
     for (patient, encounter, _), (codes, times) in visits.items():
         patients[patient].append((min(times), encounter, codes))

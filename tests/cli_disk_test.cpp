@@ -36,8 +36,12 @@ TEST_F(Disk, TrainFromTheBeginning) {
   const Arguments options = {"--task", "next_visit"};
   expect_refused(run_tool(train(data, at("model"), options), room_for(4096)), 1,
                  {at("model/checkpoint.safetensors"), "File too large"});
-  EXPECT_TRUE(bytes_of_folder(at("model")).empty());
-  must_train(data, at("model"), options);  // the folder it left is no obstacle
+  EXPECT_FALSE(std::filesystem::exists(at("model"))) << "what it made is gone";
+  std::filesystem::create_directory(at("model"));
+  expect_refused(run_tool(train(data, at("model"), options), room_for(4096)), 1,
+                 {at("model/checkpoint.safetensors"), "File too large"});
+  EXPECT_TRUE(std::filesystem::is_empty(at("model")));
+  must_train(data, at("model"), options);  // an empty folder is no obstacle
 }
 
 TEST_F(Disk, TrainThatGoesOn) {

@@ -50,6 +50,8 @@ namespace detail {
     ::setrlimit(RLIMIT_FSIZE, &limit);
     ::signal(SIGXFSZ, SIG_IGN);
   }
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP})
+    ::signal(signal, SIG_DFL);  // a background job ignores some
   const int in = ::open("/dev/null", O_RDONLY);
   const bool ready = in >= 0 && out >= 0 && ::dup2(in, 0) >= 0 && ::dup2(out, 1) >= 0 &&
                      ::dup2(err, 2) >= 0 && (run.directory.empty() || ::chdir(run.directory.c_str()) == 0);

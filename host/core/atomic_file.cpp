@@ -137,9 +137,11 @@ void AtomicFile::write(std::string_view bytes) {
 void AtomicFile::flush() {
   std::string_view rest = buffer_;
   while (!rest.empty()) {
-    const ssize_t written = ::write(descriptor_.number(), rest.data(), rest.size());
     // The reader of a pipe may never come, so an interrupt ends that wait.
-    if (written < 0 && errno == EINTR && !(temporary_.empty() && interrupt_is_noted)) continue;
+    const bool gives_up = temporary_.empty() && interrupt_is_noted;
+    if (gives_up) errno = EINTR;
+    const ssize_t written = gives_up ? -1 : ::write(descriptor_.number(), rest.data(), rest.size());
+    if (written < 0 && errno == EINTR && !gives_up) continue;
     if (written < 0 && errno == EAGAIN && wait_for_room(descriptor_.number())) continue;
     if (written < 0) fail_with_errno("writing");
     rest.remove_prefix(static_cast<std::size_t>(written));
