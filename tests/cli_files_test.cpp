@@ -104,8 +104,8 @@ TEST_F(Files, ADashInAFolderIsAFile) {
 TEST_F(Files, ADescriptorThatCannotBeWrittenIsRefused) {
   make_model();
   write("kept", "kept");
-  for (const std::string& script : {"predict - >&-", "predict /dev/stdout >&-", "predict - 1< kept",
-                                    "predict /dev/fd/7", "predict /dev/fd/7 7< kept"}) {
+  for (const std::string script : {"predict - >&-", "predict /dev/stdout >&-", "predict - 1< kept",
+                                   "predict /dev/fd/7", "predict /dev/fd/7 7< kept"}) {
     SCOPED_TRACE(script);
     fs::remove(at("said"));
     EXPECT_EQ(shell(script), 1);
@@ -227,10 +227,8 @@ class Training : public Files {
 TEST_F(Training, KeepsItsStateOnEverySignal) {
   for (const int signal : {SIGHUP, SIGTERM, SIGINT}) {
     const ToolResult result = run_tool(
-        endless({"--resume"}), signal_when(signal, [&](const ToolResult& said) {
-          return has_begun() && said.out.find("best") + said.out.find("\n     ") != std::string::npos &&
-                 !said.out.empty();
-        }));
+        endless({"--resume"}),
+        signal_when(signal, [&](const ToolResult& said) { return has_begun() && !said.out.empty(); }));
     EXPECT_EQ(result.status, 1) << result.err;
     EXPECT_THAT(result.err, HasSubstr("interrupted; the same command with --resume goes on"));
     EXPECT_FALSE(has_temporary(at("model")));
