@@ -17,9 +17,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr std::array<std::string_view, 7> run_files = {
-    "checkpoint.safetensors", "history.json",   "history.svg",      "config.json",
-    "training.json",          "vocabulary.txt", "model.safetensors"};
+constexpr std::array<std::string_view, 8> run_files = {
+    "splits.csv",  "checkpoint.safetensors", "history.json",   "history.svg",
+    "config.json", "training.json",          "vocabulary.txt", "model.safetensors"};
 constexpr std::string_view lock_file = ".lock";
 
 // "process 12 on host", for people; the lock itself is the operating system's.
