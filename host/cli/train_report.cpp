@@ -107,12 +107,13 @@ std::string observation_text(const TaskOptions& task, const Cohort& cohort) {
 void say_flow(const TrainingData& data, const TrainOptions& options) {
   const TaskOptions& task = options.task;
   const ExampleFlow& flow = data.examples.flow;
-  say(concat("Label: ", window_text(task), ", ", task.predict_at.text));
-  say("Patients are observed " + observation_text(task, data.cohort));
+  say(concat("Prediction: ", to_sentence(task.predict_at), ", from everything known by then"));
+  say("Label: " + window_text(task));
+  say("Observed: " + observation_text(task, data.cohort));
   say_count(1, "patients read", flow.patients);
-  say_count(2, "no visit by a prediction time, left out", flow.without_history);
+  say_count(2, "without history, left out", flow.without_history);
   say_count(1, "prediction times with a history", flow.times);
-  say_count(2, task.label_code + " at or before it, left out", flow.code_before);
+  say_count(2, task.label_code + " by then, left out", flow.code_before);
   say_count(2, "not observed to the end, left out", flow.unobserved);
   say_count(2, "used", flow.used, concat(" of ", count(flow.used_patients), " patients"));
   say_count(3, "positive", flow.positives);
@@ -145,8 +146,7 @@ void say_parts(const TrainingData& data, const TrainOptions& options) {
     if (data.split.part(part).empty()) continue;
     const TargetCount targets = count_targets(data.examples, data.split.part(part));
     if (binary)
-      say_count(1, concat(name_of(part), ": used, and positive"), targets.targets,
-                concat(" ", count(targets.positives)));
+      say_count(1, name_of(part), targets.targets, concat(", ", count(targets.positives), " positive"));
   }
   if (data.split.unmatched > 0)
     warn(concat(count(data.split.unmatched), " patients of ", options.split.file, " are not in the data"));

@@ -19,12 +19,12 @@ struct PatientLabel {
 };
 
 struct LabelTable {
-  std::vector<PatientLabel> labels;  // in the order of the file
-  bool has_times = false;            // a file in the MEDS label schema; else labels of whole records
+  std::vector<PatientLabel> labels = {};  // in the order of the file
+  bool has_times = false;                 // a file in the MEDS label schema; else labels of whole records
   bool is_categorical = false;
-  std::vector<std::string> classes;  // of categorical_value, in string order; label k is class k
-  std::int64_t null_values = 0;      // lines without a value, left out
-  std::int64_t duplicates = 0;       // lines that repeat a patient, time and value, left out
+  std::vector<std::string> classes = {};  // of categorical_value, in string order; label k is class k
+  std::int64_t null_values = 0;           // lines without a value, left out
+  std::int64_t duplicates = 0;            // lines that repeat a patient, time and value, left out
 };
 
 enum class LabelValues : bool {

@@ -63,6 +63,25 @@ PredictAt predict_at_from_text(std::string_view text) {
   return result;
 }
 
+std::string to_sentence(const PredictAt& predict_at) {
+  const double number = predict_at.number;
+  switch (predict_at.rule) {
+    case PredictionRule::none:
+      return "at no time";
+    case PredictionRule::visit:
+      return concat("at visit ", number);
+    case PredictionRule::days:
+      return concat(number, number == 1 ? " day" : " days", " after the first visit");
+    case PredictionRule::date:
+      return "at " + to_text(predict_at.time);
+    case PredictionRule::visits:
+      return "at every visit";
+    case PredictionRule::sample:
+      return concat("at each visit with probability ", number);
+  }
+  return {};
+}
+
 bool is_at_visits(PredictionRule rule) {
   return rule == PredictionRule::visit || rule == PredictionRule::visits || rule == PredictionRule::sample;
 }

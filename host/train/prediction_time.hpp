@@ -33,6 +33,9 @@ struct PredictAt {
 // "visit:3", "days:365", "date:2020-01-31", "visits" or "sample:0.1". Throws Error(invalid_argument).
 PredictAt predict_at_from_text(std::string_view text);
 
+// "at the 3rd visit" and the like, for a person.
+std::string to_sentence(const PredictAt& predict_at);
+
 // Whether each prediction is made at a visit, so that a model with one output a visit can make it.
 bool is_at_visits(PredictionRule rule);
 
