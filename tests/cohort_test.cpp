@@ -15,36 +15,39 @@ namespace ragtime {
 namespace {
 
 using testing::ElementsAre;
-using testing::HasSubstr;
 using testing::IsEmpty;
 
-std::vector<std::string> codes_of(const Cohort& cohort, std::int64_t visit) {
-  std::vector<std::string> names;
-  for (const std::int32_t code : cohort.visit_codes(visit)) names.push_back(cohort.code_names[code]);
-  return names;
+// The last microsecond of the day that begins then.
+constexpr Time end_of_day(std::int64_t seconds) {
+  return seconds * time_per_second + time_per_day - 1;
 }
 
 TEST_F(CohortFolder, GathersVisitsFromAllTables) {
   table("conditions",
         "2020-03-01,,p2,e9,30,x\n"
         "2020-01-05,,p1,e1,20,\"two, quoted\"\n"
-        "2020-01-04,,p1,e1,10,earlier in the same visit\n");
+        "2020-01-04,,p1,e1,10,the day before\n");
   folder_.write("procedures.csv",
                 "DATE,PATIENT,ENCOUNTER,CODE\r\n2019-12-31T23:00:00Z,p1,e2,20\r\n2020-01-05,p1,e1,20");
   folder_.write("observations.csv", "no table of events\n");
   const Cohort cohort = read();
 
   EXPECT_THAT(cohort.patient_ids, ElementsAre("p1", "p2"));
-  EXPECT_THAT(cohort.visit_offsets, ElementsAre(0, 2, 3));
-  EXPECT_THAT(cohort.visit_times, ElementsAre(1577833200, 1578096000, 1583020800));
+  EXPECT_THAT(cohort.visit_offsets, ElementsAre(0, 3, 4));
+  EXPECT_THAT(cohort.visit_times, ElementsAre(1577833200 * time_per_second, end_of_day(1578096000),
+                                              end_of_day(1578182400), end_of_day(1583020800)));
   EXPECT_THAT(cohort.code_names, ElementsAre("10", "20", "30"));
-  EXPECT_THAT(cohort.code_offsets, ElementsAre(0, 1, 3, 4));
+  EXPECT_THAT(cohort.code_offsets, ElementsAre(0, 1, 2, 3, 4));
   EXPECT_THAT(codes_of(cohort, 0), ElementsAre("20"));
-  EXPECT_THAT(codes_of(cohort, 1), ElementsAre("10", "20"));
-  EXPECT_THAT(codes_of(cohort, 2), ElementsAre("30"));
+  EXPECT_THAT(codes_of(cohort, 1), ElementsAre("10"));
+  EXPECT_THAT(codes_of(cohort, 2), ElementsAre("20"));
+  EXPECT_THAT(codes_of(cohort, 3), ElementsAre("30"));
+  EXPECT_EQ(cohort.last_time, end_of_day(1583020800));
   EXPECT_EQ(report_.rows, 5);
   EXPECT_EQ(report_.static_rows, 0);
-  EXPECT_THAT(report_.tables, ElementsAre("conditions.csv", "procedures.csv"));
+  EXPECT_THAT(report_.tables, ElementsAre("conditions", "procedures"));
+  EXPECT_THAT(report_.files, ElementsAre("conditions.csv", "procedures.csv"));
+  EXPECT_FALSE(report_.encounters);
 }
 
 TEST_F(CohortFolder, OrdersVisitsByTimeThenEncounter) {
@@ -73,7 +76,8 @@ TEST_F(CohortFolder, WithoutEncounterTheDayIsTheVisit) {
         "2020-01-01,,q,,6,\n");
   const Cohort cohort = read();
   EXPECT_THAT(cohort.visit_offsets, ElementsAre(0, 4, 5));
-  EXPECT_THAT(cohort.visit_times, ElementsAre(-1, 0, 1577836800, 1577923200, 1577836800));
+  EXPECT_THAT(cohort.visit_times, ElementsAre(-time_per_second, 0, 1577836800 * time_per_second,
+                                              1577923200 * time_per_second, end_of_day(1577836800)));
   EXPECT_THAT(codes_of(cohort, 2), ElementsAre("1", "2"));
 }
 
@@ -116,29 +120,36 @@ TEST_F(CohortFolder, RowsInAnyOrderMakeTheSameCohort) {
   EXPECT_EQ(one.visit_times, other.visit_times);
   EXPECT_EQ(one.code_offsets, other.code_offsets);
   EXPECT_EQ(one.codes, other.codes);
+  EXPECT_EQ(one.code_times, other.code_times);
+  EXPECT_EQ(one.visit_ends, other.visit_ends);
+  EXPECT_EQ(one.last_time, other.last_time);
 }
 
-TEST_F(CohortFolder, AnEncounterOverSeveralDaysIsOneVisitAtItsEarliestTime) {
+// Else the visit of 1 January would hold codes of February, and stand before that of 2 January.
+TEST_F(CohortFolder, AnEncounterOverSeveralDaysIsAVisitADay) {
   table("conditions",
         "2020-01-03,,p,long,3,\n"
         "2020-01-02,,p,between,2,\n"
+        "2020-01-01T20:00:00Z,,p,long,5,\n"
         "2020-01-01T08:00:00Z,,p,long,1,\n");
   table("medications", "2020-02-01,,p,long,4,\n");
   const Cohort cohort = read();
-  EXPECT_THAT(cohort.visit_times, ElementsAre(1577865600, 1577923200));
-  EXPECT_THAT(codes_of(cohort, 0), ElementsAre("1", "3", "4"));
-  EXPECT_THAT(codes_of(cohort, 1), ElementsAre("2"));
+  EXPECT_THAT(visits_of(cohort, "p"),
+              ElementsAre(ElementsAre("1", "5"), ElementsAre("2"), ElementsAre("3"), ElementsAre("4")));
+  EXPECT_THAT(texts_of(cohort.visit_times),
+              ElementsAre("2020-01-01T08:00:00Z", "2020-01-02T23:59:59.999999Z",
+                          "2020-01-03T23:59:59.999999Z", "2020-02-01T23:59:59.999999Z"));
 }
 
 TEST_F(CohortFolder, OnlyTheColumnsAskedForMatter) {
   table("conditions", "2020-01-02,2019-01-01,p,e,1,STOP before START\n2020-01-02,never,p,e,2,\n");
-  EXPECT_THAT(read().visit_times, ElementsAre(1577923200));
+  EXPECT_THAT(read().visit_times, ElementsAre(end_of_day(1577923200)));
 }
 
 TEST_F(CohortFolder, EveryTableOfEventsIsReadAndNoOther) {
   for (const std::string_view name : event_tables())
     table(std::string(name), "2020-01-01,,p,e," + std::string(name) + ",\n");
-  for (const std::string name : {"patients", "encounters", "observations", "imaging_studies", "devices"})
+  for (const std::string name : {"patients", "observations", "imaging_studies", "devices"})
     table(name, "2020-01-01,,p,e," + name + ",\n");
   EXPECT_THAT(read().code_names, ElementsAre("allergies", "careplans", "conditions", "immunizations",
                                              "medications", "procedures"));
@@ -158,44 +169,77 @@ TEST_F(CohortFolder, LineEndsAndByteOrderMarksMakeNoDifference) {
   EXPECT_EQ(other.code_names, plain.code_names);
 }
 
-// The rules of the format in the plainest words: a visit is a key of a map.
+// The rules of the format in the plainest words: a visit is a key of a map. Times with and without a time of
+// day, encounters that begin some time or that nobody knows of.
 TEST_F(CohortFolder, RandomTablesFollowTheRules) {
   std::mt19937 random(7);
   const auto below = [&](unsigned count) { return static_cast<std::int64_t>(random() % count); };
+  const auto text = [](Time time) { return to_text(time); };
+  constexpr Time hour = 3600 * time_per_second;
   for (int round = 0; round < 20; ++round) {
     struct PlainVisit {
-      std::int64_t time = 0;
-      std::set<std::string> codes;
+      Time time = last_time_of_all;
+      Time end = 0;
+      std::map<std::string, Time> codes;
     };
-    using Key = std::pair<std::string, std::int64_t>;  // encounter, and the day where that is empty
+    using Key = std::pair<std::string, std::int64_t>;  // encounter, day
     std::map<std::string, std::map<Key, PlainVisit>> patients;
     std::map<std::string, std::string> tables;
+    std::map<std::pair<std::string, std::string>, Time> begins;
+    std::string encounter_rows;
+    Time last = 0;
+    for (int patient = 0; patient < 12; ++patient)
+      for (int encounter = 0; encounter < 8; ++encounter) {
+        const std::string p = "p" + std::to_string(patient), e = "e" + std::to_string(encounter);
+        const Time begin = below(9) * time_per_day + below(3) * hour;
+        encounter_rows += e + "," + text(begin) + ",," + p + ",\n";
+        begins[{p, e}] = begin;
+        last = std::max(last, begin);
+      }
     for (int row = 0; row < 300; ++row) {
       const std::string patient = "p" + std::to_string(below(12));
       const std::string encounter = below(3) == 0 ? "" : "e" + std::to_string(below(15));
       const std::string code = std::to_string(below(30));
       const std::int64_t day = below(9);
-      const std::int64_t hour = below(3);
-      tables[below(2) == 0 ? "careplans" : "immunizations"] += "1970-01-0" + std::to_string(day + 1) + "T0" +
-                                                               std::to_string(hour) + ":00:00Z,," + patient +
-                                                               "," + encounter + "," + code + ",\n";
-      const std::int64_t time = day * 86400 + hour * 3600;
-      PlainVisit& visit = patients[patient][{encounter, encounter.empty() ? day : 0}];
-      if (visit.codes.empty() || time < visit.time) visit.time = time;
-      visit.codes.insert(code);
+      const bool date_only = below(2) == 0;
+      Time known_by = date_only ? (day + 1) * time_per_day - 1 : day * time_per_day + below(3) * hour;
+      const std::string when = date_only ? text(known_by).substr(0, 10) : text(known_by);
+      tables[below(2) == 0 ? "careplans" : "immunizations"] +=
+          when + ",," + patient + "," + encounter + "," + code + ",\n";
+
+      last = std::max(last, known_by);
+      const auto begin = begins.find({patient, encounter});
+      if (begin != begins.end()) known_by = std::max(known_by, begin->second);
+      const std::int64_t counts_on = known_by / time_per_day;
+      PlainVisit& visit = patients[patient][{encounter, counts_on}];
+      visit.time = std::min(visit.time, known_by);
+      if (begin != begins.end() && begin->second / time_per_day == counts_on) visit.time = begin->second;
+      visit.end = (counts_on + 1) * time_per_day - 1;
+      const auto [known, is_new] = visit.codes.emplace(code, known_by);
+      known->second = std::min(known->second, known_by);
     }
     for (const auto& [name, rows] : tables) table(name, rows);
+    encounters(encounter_rows);
 
     const Cohort cohort = read();
     ASSERT_EQ(cohort.patients(), static_cast<std::int64_t>(patients.size()));
+    EXPECT_EQ(cohort.last_time, last);
     std::int64_t visit = 0;
     for (const auto& [patient, visits] : patients) {
-      std::map<std::tuple<std::int64_t, Key>, std::set<std::string>> in_order;
-      for (const auto& [key, plain] : visits) in_order[{plain.time, key}] = plain.codes;
+      std::map<std::pair<Time, Key>, PlainVisit> in_order;
+      for (const auto& [key, plain] : visits) in_order[{plain.time, key}] = plain;
       ASSERT_EQ(cohort.visit_offsets[cohort.find_patient(patient)], visit);
-      for (const auto& [when, codes] : in_order) {
-        EXPECT_EQ(cohort.visit_times[visit], std::get<0>(when));
-        EXPECT_EQ(codes_of(cohort, visit), std::vector<std::string>(codes.begin(), codes.end()));
+      for (const auto& [when, plain] : in_order) {
+        EXPECT_EQ(cohort.visit_times[visit], plain.time);
+        EXPECT_EQ(cohort.visit_ends[visit], plain.end);
+        const std::vector<std::string> codes = codes_of(cohort, visit);
+        ASSERT_EQ(codes.size(), plain.codes.size());
+        auto code = plain.codes.begin();
+        for (std::size_t i = 0; i < codes.size(); ++i, ++code) {
+          EXPECT_EQ(codes[i], code->first);
+          EXPECT_EQ(cohort.code_times[cohort.code_offsets[visit] + static_cast<std::int64_t>(i)],
+                    code->second);
+        }
         ++visit;
       }
     }
@@ -208,11 +252,14 @@ TEST_F(CohortFolder, TablesChoose) {
   table("medications", "2020-01-01,,p,e,2,\n");
   table("allergies", "");
   EXPECT_THAT(read().code_names, ElementsAre("1", "2"));
-  EXPECT_THAT(report_.tables, ElementsAre("conditions.csv", "medications.csv", "allergies.csv"));
+  EXPECT_THAT(report_.tables, ElementsAre("conditions", "medications", "allergies"));
   EXPECT_THAT(read({"medications"}).code_names, ElementsAre("2"));
-  EXPECT_THAT(report_.tables, ElementsAre("medications.csv"));
-  EXPECT_THAT(refusal(ErrorCode::io_error, {"conditions", "careplans"}),
-              HasSubstr("careplans.csv failed: No such file"));
+  EXPECT_THAT(report_.tables, ElementsAre("medications"));
+  EXPECT_THAT(report_.ignored_tables, ElementsAre("conditions", "allergies"));
+  EXPECT_EQ(refusal(ErrorCode::io_error, {"procedures", "conditions", "careplans"}),
+            folder_.path().string() +
+                " has no procedures, careplans as .csv or .csv.gz: expected every table that is asked for "
+                "(procedures, conditions, careplans)");
   EXPECT_EQ(refusal(ErrorCode::invalid_argument, {"patients"}),
             "tables names \"patients\": expected some of conditions, medications, procedures, careplans, "
             "allergies, immunizations");
@@ -241,7 +288,7 @@ TEST_F(CohortFolder, EncodesCodesByTheVocabulary) {
   EXPECT_EQ(left_out.unknown_codes, 3);
 }
 
-// FNV-1a over "patient|seconds|code,code\n" of every visit in order.
+// FNV-1a over "patient|microseconds|code,code\n" of every visit in order.
 std::uint64_t checksum(const Cohort& cohort) {
   std::uint64_t hash = 0xcbf29ce484222325;
   const auto add = [&](std::string_view text) {
@@ -264,14 +311,13 @@ TEST(Synthea, TheRealCohortIsReadAsAnotherProgramReadsIt) {
   ReadReport report;
   const Cohort cohort = read_cohort(folder, {}, &report);
   EXPECT_EQ(report.rows, 77835);
-  EXPECT_THAT(report.tables,
-              ElementsAre("conditions.csv", "medications.csv", "careplans.csv", "allergies.csv"));
+  EXPECT_THAT(report.tables, ElementsAre("conditions", "medications", "careplans", "allergies"));
   EXPECT_EQ(cohort.patients(), 2164);
-  EXPECT_EQ(cohort.visits(), 48031);
-  EXPECT_EQ(cohort.codes.size(), 77822u);
+  EXPECT_EQ(cohort.visits(), 48314);
+  EXPECT_EQ(cohort.codes.size(), 77825u);
   EXPECT_EQ(cohort.code_names.size(), 323u);
-  // By a Python script on csv.DictReader.
-  EXPECT_EQ(checksum(cohort), 0xdf1e6afa49f7438a);
+  // By a Python script on csv.DictReader: a visit is a (patient, day, encounter), all times are dates.
+  EXPECT_EQ(checksum(cohort), 0x7c15d234b3759a89);
 }
 
 }  // namespace

@@ -1,22 +1,34 @@
 // Times as text: every form that is accepted, against seconds worked out elsewhere, every day of the
-// calendar in order, and everything that only looks like a time refused.
+// calendar in order, and everything that only looks like a time refused. The day of a time is that of its own
+// offset from UTC.
+
+#include "host/data/timestamp.hpp"
 
 #include <gtest/gtest.h>
 
 #include <cstdio>
 
-#include "host/data/cohort.hpp"
-
 namespace ragtime {
 namespace {
 
-std::int64_t seconds_of(std::string_view text) {
-  std::int64_t seconds = -1;
-  EXPECT_TRUE(parse_time(text, seconds)) << text;
-  return seconds;
+Timestamp timestamp_of(std::string_view text) {
+  Timestamp timestamp{-1, -1, false};
+  EXPECT_TRUE(parse_timestamp(text, timestamp)) << text;
+  return timestamp;
 }
 
-TEST(ParseTime, DatesAndTimes) {
+Time microseconds_of(std::string_view text) {
+  return timestamp_of(text).time;
+}
+
+// Of a time that is whole seconds.
+std::int64_t seconds_of(std::string_view text) {
+  const Time time = microseconds_of(text);
+  EXPECT_EQ(time % time_per_second, 0) << text;
+  return time / time_per_second;
+}
+
+TEST(Timestamp, DatesAndTimes) {
   EXPECT_EQ(seconds_of("1970-01-01"), 0);
   EXPECT_EQ(seconds_of("1969-12-31"), -86400);
   EXPECT_EQ(seconds_of("2019-01-23"), 1548201600);
@@ -28,20 +40,59 @@ TEST(ParseTime, DatesAndTimes) {
   EXPECT_EQ(seconds_of("9999-12-31T23:59:59"), 253402300799);
 }
 
-TEST(ParseTime, FractionsAreDropped) {
-  EXPECT_EQ(seconds_of("2019-01-23T10:20:30.9"), 1548238830);
-  EXPECT_EQ(seconds_of("2019-01-23T10:20:30.999999999Z"), 1548238830);
-  EXPECT_EQ(seconds_of("1969-12-31T23:59:59.5"), -1);
+TEST(Timestamp, MicrosecondsAreKeptAndWhatIsFinerIsDropped) {
+  constexpr Time time = 1548238830'000'000;
+  EXPECT_EQ(microseconds_of("2019-01-23T10:20:30.9"), time + 900'000);
+  EXPECT_EQ(microseconds_of("2019-01-23T10:20:30.000001Z"), time + 1);
+  EXPECT_EQ(microseconds_of("2019-01-23T10:20:30.123456"), time + 123'456);
+  EXPECT_EQ(microseconds_of("2019-01-23T10:20:30.1234569"), time + 123'456);
+  EXPECT_EQ(microseconds_of("2019-01-23T10:20:30.999999999Z"), time + 999'999);
+  EXPECT_EQ(microseconds_of("1969-12-31T23:59:59.5"), -500'000);
 }
 
-TEST(ParseTime, OffsetsLeadBackToUtc) {
+TEST(Timestamp, OffsetsLeadBackToUtcAndAreKept) {
   EXPECT_EQ(seconds_of("2019-01-23T10:20:30+01:00"), 1548238830 - 3600);
-  EXPECT_EQ(seconds_of("2019-01-23 10:20:30.5-0530"), 1548238830 + 19800);
+  EXPECT_EQ(microseconds_of("2019-01-23 10:20:30.5-0530"), (1548238830 + 19800) * time_per_second + 500'000);
   EXPECT_EQ(seconds_of("2019-01-23T10:20:30-08"), 1548238830 + 28800);
   EXPECT_EQ(seconds_of("1970-01-01T00:30+01:00"), -1800);
+  EXPECT_EQ(timestamp_of("2019-01-23T10:20:30+01:00").offset, 3600 * time_per_second);
+  EXPECT_EQ(timestamp_of("2019-01-23 10:20:30.5-0530").offset, -19800 * time_per_second);
+  EXPECT_EQ(timestamp_of("2019-01-23T10:20:30Z").offset, 0);
+  EXPECT_EQ(timestamp_of("2019-01-23T10:20:30").offset, 0);
 }
 
-TEST(ParseTime, EveryDayFollowsTheOneBefore) {
+TEST(Timestamp, ADateAloneIsKnownAtTheEndOfItsDay) {
+  EXPECT_TRUE(timestamp_of("2019-01-23").date_only);
+  EXPECT_FALSE(timestamp_of("2019-01-23T00:00").date_only);
+  EXPECT_EQ(timestamp_of("2019-01-23").known_by(), (1548201600 + 86400) * time_per_second - 1);
+  EXPECT_EQ(timestamp_of("1969-12-31").known_by(), -1);
+  EXPECT_EQ(timestamp_of("2019-01-23T10:20:30").known_by(), 1548238830 * time_per_second);
+}
+
+TEST(Timestamp, TheDayIsThatOfItsOwnOffset) {
+  // 2020-01-01 is day 18262.
+  const Timestamp evening = timestamp_of("2020-01-01T23:30:00-05:00");
+  EXPECT_EQ(evening.day(), 18262);
+  EXPECT_EQ(evening.day_end(), (18263 * 86400 + 5 * 3600) * time_per_second - 1);
+  const Timestamp morning = timestamp_of("2020-01-01T08:30:00+09:00");
+  EXPECT_EQ(morning.day(), 18262);
+  EXPECT_EQ(morning.day_end(), (18263 * 86400 - 9 * 3600) * time_per_second - 1);
+  EXPECT_EQ(timestamp_of("2020-01-01T00:00:00Z").day(), 18262);
+  EXPECT_EQ(timestamp_of("2020-01-01T23:59:59.999999Z").day(), 18262);
+  EXPECT_EQ(timestamp_of("1969-12-31T23:59:59.999999Z").day(), -1);
+  EXPECT_EQ(timestamp_of("1969-12-31T00:00:00Z").day(), -1);
+  EXPECT_EQ(timestamp_of("1969-12-30").day(), -2);
+}
+
+TEST(Timestamp, TextSaysItInUtc) {
+  EXPECT_EQ(to_text(0), "1970-01-01T00:00:00Z");
+  EXPECT_EQ(to_text(-1), "1969-12-31T23:59:59.999999Z");
+  EXPECT_EQ(to_text(1548238830'000'000), "2019-01-23T10:20:30Z");
+  EXPECT_EQ(to_text(timestamp_of("2019-01-23").known_by()), "2019-01-23T23:59:59.999999Z");
+  EXPECT_EQ(to_text(microseconds_of("2019-01-23T00:20:30.000045+01:00")), "2019-01-22T23:20:30.000045Z");
+}
+
+TEST(Timestamp, EveryDayFollowsTheOneBefore) {
   // The Gregorian calendar by its rule, day by day.
   const int lengths[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
   std::int64_t expected = seconds_of("1599-12-31");
@@ -52,17 +103,17 @@ TEST(ParseTime, EveryDayFollowsTheOneBefore) {
       for (int day = 1; day <= 31; ++day) {
         char text[40];
         std::snprintf(text, sizeof text, "%04d-%02d-%02d", year, month, day);
-        std::int64_t seconds = 0;
-        ASSERT_EQ(parse_time(text, seconds), day <= length) << text;
+        Timestamp timestamp;
+        ASSERT_EQ(parse_timestamp(text, timestamp), day <= length) << text;
         if (day > length) continue;
         expected += 86400;
-        ASSERT_EQ(seconds, expected) << text;
+        ASSERT_EQ(timestamp.time, expected * time_per_second) << text;
       }
     }
   }
 }
 
-TEST(ParseTime, RefusesWhatIsNoTime) {
+TEST(Timestamp, RefusesWhatIsNoTime) {
   for (const std::string_view text : {"",
                                       " ",
                                       "x",
@@ -107,9 +158,9 @@ TEST(ParseTime, RefusesWhatIsNoTime) {
                                       "2019-01-23T1a:20:30",
                                       "12345-01-01",
                                       "nan"}) {
-    std::int64_t seconds = 77;
-    EXPECT_FALSE(parse_time(text, seconds)) << text;
-    EXPECT_EQ(seconds, 77) << text;
+    Timestamp timestamp{77, 7, true};
+    EXPECT_FALSE(parse_timestamp(text, timestamp)) << text;
+    EXPECT_EQ(timestamp, (Timestamp{77, 7, true})) << text;
   }
 }
 
