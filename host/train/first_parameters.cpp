@@ -9,11 +9,12 @@
 namespace ragtime {
 namespace {
 
-void zero_rows_without_input(const ParameterInfo& embedding, const TrainingData& data,
-                             const TrainOptions& options, std::vector<float>& values) {
+// Of [UNK] too: it begins as a code without an effect, whatever the seed, and learns from there.
+void zero_untrained_rows(const ParameterInfo& embedding, const TrainingData& data,
+                         std::vector<float>& values) {
   std::vector<bool> there =
       input_ids(data.encoded, data.examples, data.split.training, data.config.vocab_size);
-  if (options.code_dropout > 0) there[unknown_id] = true;
+  there[unknown_id] = false;
   const std::int64_t width = embedding.shape.back();
   for (std::int64_t id = 0; id < data.config.vocab_size; ++id)
     if (!there[static_cast<std::size_t>(id)])
@@ -63,7 +64,7 @@ std::vector<float> first_parameters(const VisitLstm& model, const TrainingData& 
   const std::span<const ParameterInfo> parameters = model.parameters();
   // With both off the parameters of every row are those of the reference model.
   if (options.min_code_count > 1 || options.code_dropout > 0)
-    zero_rows_without_input(parameters.front(), data, options, values);
+    zero_untrained_rows(parameters.front(), data, values);
   const Task task = data.config.task;
   if (task == Task::binary_classification || task == Task::multi_class || task == Task::visit_binary)
     set_bias_to_base_rate(parameters.back(), data, values);
