@@ -29,7 +29,9 @@ Cohort cohort_of_own_codes() {
 }
 
 TEST(PrepareTraining, VocabularyIsThatOfTheTrainingPatientsInStringOrder) {
-  const auto data = prepare_training(cohort_of_own_codes(), {}, small_run("unused", Task::next_visit));
+  TrainOptions options = small_run("unused", Task::next_visit);
+  options.min_code_count = 0;
+  const auto data = prepare_training(cohort_of_own_codes(), {}, options);
   std::vector<std::string> expected = {"[PAD]", "[UNK]"}, actual;
   for (const std::int32_t index : data->split.training)
     expected.push_back("c" + data->cohort.patient_ids[data->examples.examples[index].patient]);
@@ -45,12 +47,22 @@ TEST(PrepareTraining, VocabularyIsThatOfTheTrainingPatientsInStringOrder) {
   }
 }
 
+TEST(PrepareTraining, RareCodesAreCountedAndUnknown) {
+  TrainOptions options = small_run("unused", Task::next_visit);
+  options.min_code_count = 2;
+  const auto data = prepare_training(cohort_of_own_codes(), {}, options);
+  EXPECT_EQ(data->rare_codes, std::ssize(data->split.training));
+  EXPECT_EQ(data->vocabulary.size(), 3);
+  EXPECT_EQ(data->vocabulary.code(2), "shared");
+}
+
 // Patients without a label take no part, in the vocabulary either.
 TEST(PrepareTraining, VocabularyLeavesOutWhoHasNoLabel) {
   std::vector<PatientLabel> labels;
   for (int p = 101; p < 120; p += 2) labels.push_back({std::to_string(p), static_cast<double>(p)});
   TrainOptions options = small_run("unused", Task::regression);
   options.validation = 0.5;
+  options.min_code_count = 1;
   const auto data = prepare_training(cohort_of_own_codes(), labels, options);
   EXPECT_EQ(data->vocabulary.size(), static_cast<std::int32_t>(2 + data->split.training.size() + 1));
   for (int p = 100; p < 120; p += 2) EXPECT_EQ(data->vocabulary.find("c" + std::to_string(p)), -1) << p;

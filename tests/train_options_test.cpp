@@ -46,6 +46,7 @@ TEST(TrainOptions, GoodOnesAreTaken) {
     EXPECT_NO_THROW(validate(options));
   };
   taken([](TrainOptions& o) { o.patience = 0; });
+  taken([](TrainOptions& o) { o.min_code_count = 0, o.code_dropout = 0; });
   taken([](TrainOptions& o) { o.optimizer.clip_norm = o.optimizer.weight_decay = 0; });
   taken([](TrainOptions& o) { o.batch_size = 0, o.batch_rows = 1; });
   taken([](TrainOptions& o) { o.model.bidirectional = true; });
@@ -66,6 +67,9 @@ TEST(TrainOptions, NumbersAreNeitherNaNNorInfiniteNorNegative) {
     EXPECT_THAT(refusal([&](TrainOptions& o) { o.optimizer.clip_norm = bad; }), StartsWith("--clip is "));
     EXPECT_THAT(refusal([&](TrainOptions& o) { o.model.dropout = bad; }), StartsWith("dropout is "));
   }
+  for (const double bad : {-0.1, 1.0, std::nan("")})
+    EXPECT_THAT(refusal([&](TrainOptions& o) { o.code_dropout = bad; }),
+                testing::AllOf(StartsWith("--code-dropout is "), HasSubstr("a probability")));
   EXPECT_THAT(refusal([](TrainOptions& o) { o.validation = 1; }), StartsWith("--validation is 1: expected"));
   EXPECT_THAT(refusal([](TrainOptions& o) { o.model.dropout = 1; }), StartsWith("dropout is 1: expected"));
   EXPECT_THAT(refusal([](TrainOptions& o) { o.task.horizon_days = 2e6; }), HasSubstr("at most 1000000"));
@@ -85,6 +89,8 @@ TEST(TrainOptions, CountsAreInTheirRange) {
     EXPECT_THAT(refusal([&](TrainOptions& o) { o.batch_rows = bad; }), StartsWith("--batch-rows is "));
     if (bad > 0) continue;
     EXPECT_THAT(refusal([&](TrainOptions& o) { o.patience = bad; }), StartsWith("--patience is "));
+    EXPECT_THAT(refusal([&](TrainOptions& o) { o.min_code_count = bad; }),
+                StartsWith("--min-code-count is "));
   }
   EXPECT_THAT(refusal([](TrainOptions& o) { o.model.hidden_dim = o.model.embedding_dim = 1 << 20; }),
               HasSubstr("parameters"));
@@ -150,6 +156,8 @@ const std::pair<const char*, Change> decisive[] = {
     {"--weight-decay", [](TrainOptions& o) { o.optimizer.weight_decay = 0; }},
     {"--clip", [](TrainOptions& o) { o.optimizer.clip_norm = 0; }},
     {"--validation", [](TrainOptions& o) { o.validation = 0.25; }},
+    {"--min-code-count", [](TrainOptions& o) { o.min_code_count = 0; }},
+    {"--code-dropout", [](TrainOptions& o) { o.code_dropout = 0; }},
     {"--seed", [](TrainOptions& o) { o.seed = std::numeric_limits<std::uint64_t>::max(); }},
     {"--precision", [](TrainOptions& o) { o.precision = Precision::bf16; }},
 };
@@ -219,6 +227,8 @@ TEST_F(TrainingJson, GivesBackWhatPredictRepeats) {
   options.seed = 0xFEDCBA9876543210;
   options.validation = 1.0 / 3;
   options.precision = Precision::tf32;
+  options.min_code_count = 7;
+  options.code_dropout = 0.125;
   for (const auto& task :
        {options.task, TaskOptions{.task = Task::multi_class, .label_code = {}, .labels_file = "a/b.csv"},
         TaskOptions{.task = Task::next_visit, .label_code = {}, .labels_file = {}}}) {
@@ -229,10 +239,14 @@ TEST_F(TrainingJson, GivesBackWhatPredictRepeats) {
     EXPECT_EQ(read.seed, options.seed);
     EXPECT_EQ(read.validation, options.validation);
     EXPECT_EQ(read.precision, options.precision);
+    EXPECT_EQ(read.min_code_count, options.min_code_count);
+    EXPECT_EQ(read.code_dropout, options.code_dropout);
   }
   // As written before there was a choice.
   folder_.write("training.json", R"({"task":"next_visit"})");
   EXPECT_EQ(read_training_file(file_).precision, Precision::f32);
+  EXPECT_EQ(read_training_file(file_).min_code_count, 0);
+  EXPECT_EQ(read_training_file(file_).code_dropout, 0);
   options.tables.clear();
   EXPECT_TRUE(round_trip(options).tables.empty());
 }
