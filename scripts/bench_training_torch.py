@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
 """Training rows/s of the reference model in PyTorch on the CPU, with pack_padded_sequence.
 
-    ragtime train --data COHORT --task next_visit --lr 1e-30 --epochs 1 --out INITIAL
-    ragtime train --data COHORT --task next_visit --out RUN
+    ragtime train --data COHORT --task next_visit --min-code-count 0 --code-dropout 0 --lr 1e-30 --epochs 1 --out INITIAL
+    ragtime train --data COHORT --task next_visit --min-code-count 0 --code-dropout 0 --out RUN
     scripts/bench_training_torch.py --data COHORT --initial INITIAL --run RUN
 
 Twice, as people write it: `padded`, the reference model, with codes padded within visits and masked; `embedding_bag`,
 which pads no codes.
 
-It begins with the parameters of INITIAL and takes the split, batches and optimizer of RUN (their options other than
---task, --label-code, --seed, --epochs and --lr left at their defaults), so that its losses must be those in RUN's
-history: they are compared before any time is reported. Batches are padded beforehand; an epoch's time is that of
+It begins with the parameters of INITIAL and takes the split, batches and optimizer of RUN (their other options but
+--label-code, --seed and --epochs left at their defaults), so that its losses must be those in RUN's history: they are
+compared before any time is reported. It drops no codes, and a step of it does not depend on how many codes are rare. Batches are padded beforehand; an epoch's time is that of
 forward, loss, backward, clipping and optimizer alone.
 """
 

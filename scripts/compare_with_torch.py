@@ -33,7 +33,7 @@ def output(command, threads):
 def ragtime_training(options, task, out, *arguments):
     """Rows/s of the epochs, from the table that ragtime train prints."""
     text = output([options.tool, "train", "--data", options.data, "--task", task, *TRAINING[task], "--preset", "small",
-                   "--device", "cpu", "--patience", 0, "--out", out, *arguments], options.threads)
+                   "--device", "cpu", "--patience", 0, "--min-code-count", 0, "--code-dropout", 0, "--out", out, *arguments], options.threads)
     return [float(rate.replace(",", "")) for rate in re.findall(r"^ +\d+ .* ([\d,]+)(?:  best)?$", text, re.M)]
 
 

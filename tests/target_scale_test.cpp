@@ -171,17 +171,5 @@ TEST_P(FarLabels, AllTheSameAreTheirMean) {
   EXPECT_LT(*history.epochs.back().metrics[0].value, 1);
 }
 
-TEST_P(FarLabels, InBf16AreFoldedFromTheF32Parameters) {
-  RAGTIME_NEEDS(bf16);
-  TrainOptions run = options("run");
-  run.precision = Precision::bf16;
-  const auto data = data_for(run, 13297, 58399);
-  const double deviation = target_scale(data->examples, data->split.training).deviation;
-  const History history = train(run, *data);
-  const double trained = *history.epochs[history.best_epoch - 1].metrics[0].value;
-  EXPECT_LT(trained, 0.5 * deviation);
-  EXPECT_NEAR(rmse(predictions(run, *data), *data), trained, 0.05 * deviation);
-}
-
 }  // namespace
 }  // namespace ragtime::test

@@ -121,6 +121,33 @@ TEST_P(TrainerOnBackend, Bf16ComesCloseToF32AndLeavesAModelForTheCpu) {
                [&] { Trainer(backend, *data, rounded); });
 }
 
+// Labels far from 0: trained in standard deviations, in bf16 too, and in their unit in the model directory.
+TEST_P(TrainerOnBackend, RegressionIsPredictedInTheLabelsUnit) {
+  for (const Precision precision : {Precision::f32, Precision::bf16}) {
+    if (precision == Precision::bf16 && !computes_in<bf16>()) continue;
+    SCOPED_TRACE(name_of(precision));
+    TrainOptions run = options(Task::regression, precision);
+    run.epochs = 4;
+    run.model.dropout = 0;
+    Cohort cohort = learnable_cohort();
+    std::vector<PatientLabel> labels = labels_of(cohort);
+    for (std::size_t p = 0; p < labels.size(); ++p)
+      labels[p].label = 58399 + 13297 * (cohort.visit_codes(cohort.visit_offsets[p]).front() == 0 ? 1 : -1);
+    const auto data = prepare_training(std::move(cohort), labels, run);
+    Trainer trainer(backend, *data, run);
+    TrainObserver observer;
+    trainer.run(observer);
+    const History& history = trainer.history();
+    const double trained = *history.epochs[history.best_epoch - 1].metrics[0].value;
+    EXPECT_LT(trained, 15000);
+
+    VisitLstm model = read_model(run.out, cpu_);
+    BatchFeed feed(cpu_, data->encoded, data->examples);
+    const Evaluation evaluation = evaluate(model, feed, cpu_, {&data->split.validation, 1});
+    EXPECT_NEAR(*evaluation.metrics[0].value, trained, precision == Precision::f32 ? 1 : 300);
+  }
+}
+
 TEST_P(TrainerOnBackend, PredictionsInBf16ComeCloseToF32) {
   RAGTIME_NEEDS(bf16);
   const TrainOptions made = options(Task::binary_classification);
