@@ -127,7 +127,6 @@ TEST_P(TrainerOnBackend, RegressionIsPredictedInTheLabelsUnit) {
     if (precision == Precision::bf16 && !computes_in<bf16>()) continue;
     SCOPED_TRACE(name_of(precision));
     TrainOptions run = options(Task::regression, precision);
-    run.epochs = 4;
     run.model.dropout = 0;
     Cohort cohort = learnable_cohort();
     std::vector<PatientLabel> labels = labels_of(cohort);
@@ -139,7 +138,7 @@ TEST_P(TrainerOnBackend, RegressionIsPredictedInTheLabelsUnit) {
     trainer.run(observer);
     const History& history = trainer.history();
     const double trained = *history.epochs[history.best_epoch - 1].metrics[0].value;
-    EXPECT_LT(trained, 15000);
+    EXPECT_LT(trained, 2 * 13297) << "what a model that begins at 0 is off by is 58399";
 
     VisitLstm model = read_model(run.out, cpu_);
     BatchFeed feed(cpu_, data->encoded, data->examples);
