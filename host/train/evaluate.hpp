@@ -47,7 +47,7 @@ class MetricCollector {
 };
 
 struct Evaluation {
-  double loss = 0;  // mean over valid elements
+  double loss = 0;  // mean over valid elements; of regression in the units of its scale
   std::vector<Metric> metrics;
 };
 
