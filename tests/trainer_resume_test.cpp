@@ -84,7 +84,7 @@ TEST_P(TrainerResume, StoppedAfterAnyBatchItEndsWithTheSameBits) {
 }
 
 TEST_P(TrainerResume, StoppedAgainAndAgainItEndsWithTheSameBits) {
-  for (const Task task : {Task::survival, Task::visit_binary, Task::multi_class}) {
+  for (const Task task : {Task::survival, Task::visit_binary, Task::multi_class, Task::regression}) {
     TrainOptions options = small_run({}, task);
     const FolderContent expected = through(options);
     options.out = fresh_folder();
