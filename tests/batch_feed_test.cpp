@@ -75,7 +75,7 @@ class BatchFeedTest : public testing::Test {
   void expect_batch(const BatchLoader* loaded, const std::vector<std::int32_t>& indices) {
     ASSERT_NE(loaded, nullptr);
     const RaggedBatch expected = make_batch(data_->encoded, data_->examples, indices);
-    const HostTargets targets = make_targets(data_->cohort, data_->examples, indices);
+    const HostTargets targets = make_targets(data_->examples, indices);
     const auto& size = loaded->batch().size();
     ASSERT_EQ(size.rows, expected.layout.rows());
     EXPECT_EQ(copied<std::int32_t>(loaded->batch().codes(), size.codes), expected.codes);

@@ -223,12 +223,17 @@ std::vector<PatientLabel> labels_for(Task task, const Cohort& cohort) {
 class Evaluate : public OnBackend {
  protected:
   void prepare(Task task) {
-    TaskOptions options{.task = task, .label_code = {}, .labels_file = {}, .horizon_days = 60};
+    TaskOptions options{.task = task, .horizon_days = 60};
+    TaskFiles files;
+    files.labels.labels = labels_for(task, cohort_);
     if (task == Task::multi_class || task == Task::regression)
       options.labels_file = "labels.csv";
     else if (task != Task::next_visit)
       options.label_code = "x";
-    examples_ = training_examples(cohort_, options, labels_for(task, cohort_));
+    if (has_window(options))
+      options.predict_at = predict_at_from_text(task == Task::visit_binary ? "visits" : "visit:1");
+    if (task == Task::binary_classification) options.horizon_days = 200;
+    examples_ = training_examples(cohort_, options, files);
     config_ = test::config_for(task);
     all_.resize(examples_.examples.size());
     for (std::size_t i = 0; i < all_.size(); ++i) all_[i] = static_cast<std::int32_t>(i);

@@ -65,10 +65,10 @@ TEST_F(FirstParameters, WithoutTheOptionsAreTheReferenceModels) {
   EXPECT_TRUE(rest_is_initial());
 }
 
-// X, the label code, is in the vocabulary and never in the input.
+// X, the label code of survival, is in the vocabulary and never in the input.
 TEST_F(FirstParameters, OfCodesThatAreNeverInputAreZero) {
   for (const auto& [min_code_count, dropout] : {std::pair(2, 0.0), std::pair(0, 0.1), std::pair(2, 0.1)}) {
-    begin(options(Task::binary_classification, min_code_count, dropout));
+    begin(options(Task::survival, min_code_count, dropout));
     ASSERT_GE(data_->vocabulary.find("X"), 0);
     EXPECT_EQ(zeroed(), (std::set<std::int32_t>{1, data_->vocabulary.find("X")}));
     EXPECT_TRUE(rest_is_initial());
@@ -85,8 +85,10 @@ TEST_F(FirstParameters, OfABinaryHeadPredictTheBaseRate) {
   const auto all = static_cast<double>(data_->split.training.size());
   EXPECT_FLOAT_EQ(bias(), static_cast<float>(std::log((positives + 0.5) / (all - positives + 0.5))));
 
-  begin(options(Task::visit_binary, 0, 0));
-  const HostTargets targets = make_targets(data_->cohort, data_->examples, data_->split.training);
+  TrainOptions sampled = options(Task::visit_binary, 0, 0);
+  sampled.task.predict_at = predict_at_from_text("sample:0.5");
+  begin(sampled);
+  const HostTargets targets = make_targets(data_->examples, data_->split.training);
   double known = 0, events = 0;
   for (std::size_t row = 0; row < targets.values.size(); ++row) {
     known += targets.row_weight[row] > 0;
@@ -102,7 +104,7 @@ TEST_F(FirstParameters, OfClassesPredictTheirShares) {
   Cohort cohort = learnable_cohort();
   std::vector<PatientLabel> labels = labels_of(cohort);
   for (std::size_t i = 0; i < labels.size(); ++i) labels[i].label = i % 3 == 0 ? 3 : 0;
-  data_ = prepare_training(std::move(cohort), labels, run);
+  data_ = prepare_training(std::move(cohort), test::files_of(labels), run);
   model_.emplace(backend_, data_->config);
   first_ = first_parameters(*model_, *data_, run);
   initial_ = initial_parameters(*model_, run.seed);

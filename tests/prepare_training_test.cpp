@@ -61,9 +61,9 @@ TEST(PrepareTraining, VocabularyLeavesOutWhoHasNoLabel) {
   std::vector<PatientLabel> labels;
   for (int p = 101; p < 120; p += 2) labels.push_back({std::to_string(p), static_cast<double>(p)});
   TrainOptions options = small_run("unused", Task::regression);
-  options.validation = 0.5;
+  options.split.validation = 0.5;
   options.min_code_count = 1;
-  const auto data = prepare_training(cohort_of_own_codes(), labels, options);
+  const auto data = prepare_training(cohort_of_own_codes(), test::files_of(labels), options);
   EXPECT_EQ(data->vocabulary.size(), static_cast<std::int32_t>(2 + data->split.training.size() + 1));
   for (int p = 100; p < 120; p += 2) EXPECT_EQ(data->vocabulary.find("c" + std::to_string(p)), -1) << p;
 }
@@ -73,7 +73,7 @@ TEST(PrepareTraining, OutputsFollowFromTheTask) {
     Cohort cohort = learnable_cohort();
     const auto labels = test::labels_of(cohort, classes);
     const TrainOptions options = small_run("unused", task);
-    return prepare_training(std::move(cohort), labels, options)->config;
+    return prepare_training(std::move(cohort), test::files_of(labels), options)->config;
   };
   for (const Task task : {Task::binary_classification, Task::regression, Task::visit_binary, Task::survival})
     EXPECT_EQ(config_of(task).output_dim, 1) << name_of(task);
@@ -92,7 +92,8 @@ std::uint64_t fingerprint_of(const std::function<void(Cohort&, std::vector<Patie
   Cohort cohort = learnable_cohort();
   std::vector<PatientLabel> labels = test::labels_of(cohort);
   change(cohort, labels);
-  return prepare_training(std::move(cohort), labels, small_run("unused", Task::regression))->fingerprint;
+  return prepare_training(std::move(cohort), test::files_of(labels), small_run("unused", Task::regression))
+      ->fingerprint;
 }
 
 TEST(PrepareTraining, FingerprintChangesWithAnythingARunComputesOn) {

@@ -8,6 +8,8 @@
 
 #include <set>
 
+#include "cohorts.hpp"
+#include "errors.hpp"
 #include "ragtime/error.hpp"
 
 namespace ragtime {
@@ -17,25 +19,15 @@ using ::testing::HasSubstr;
 
 // Patients with two visits of one day between them and one code each.
 Cohort cohort_of(const std::vector<std::string>& ids) {
-  Cohort cohort;
-  cohort.code_names = {"A"};
-  for (const std::string& id : ids) {
-    cohort.patient_ids.push_back(id);
-    for (const std::int64_t day : {0, 1}) {
-      cohort.visit_times.push_back(day * 86400);
-      cohort.codes.push_back(0);
-      cohort.code_offsets.push_back(static_cast<std::int64_t>(cohort.codes.size()));
-    }
-    cohort.visit_offsets.push_back(static_cast<std::int64_t>(cohort.visit_times.size()));
-  }
-  return cohort;
+  std::vector<std::pair<std::string, std::vector<test::VisitOnDay>>> patients;
+  for (const std::string& id : ids) patients.push_back({id, {{0, {0}}, {1, {0}}}});
+  return test::make_cohort(patients, {"A"});
 }
 
 std::set<std::string> validation_ids(const std::vector<std::string>& ids, std::uint64_t seed) {
   const Cohort cohort = cohort_of(ids);
-  const ExampleSet set =
-      training_examples(cohort, {.task = Task::next_visit, .label_code = {}, .labels_file = {}}, {});
-  const Split split = split_examples(cohort, set, 0.2, seed);
+  const ExampleSet set = training_examples(cohort, {.task = Task::next_visit});
+  const Split split = split_examples(cohort, set, {}, {}, seed);
   EXPECT_EQ(split.training.size() + split.validation.size(), ids.size());
   std::set<std::string> chosen;
   for (const std::int32_t index : split.validation) chosen.insert(ids[set.examples[index].patient]);
@@ -66,28 +58,62 @@ TEST(Split, SeedsDiffer) {
 
 TEST(Split, EmptySideIsRefused) {
   const Cohort cohort = cohort_of({"only"});
-  const ExampleSet set =
-      training_examples(cohort, {.task = Task::next_visit, .label_code = {}, .labels_file = {}}, {});
-  for (const double share : {0.2, 0.999}) {
-    try {
-      split_examples(cohort, set, share, 0);
-      FAIL();
-    } catch (const Error& error) {
-      EXPECT_THAT(error.what(), HasSubstr("expected at least one of each"));
-    }
-  }
+  const ExampleSet set = training_examples(cohort, {.task = Task::next_visit});
+  for (const double share : {0.2, 0.999})
+    expect_error(ErrorCode::invalid_argument, {"expected at least one of each"},
+                 [&] { split_examples(cohort, set, {.validation = share}, {}, 0); });
   for (const double share : {0.0, 1.0, -1.0, std::numeric_limits<double>::quiet_NaN()})
-    EXPECT_THROW(split_examples(cohort, set, share, 0), Error) << share;
+    EXPECT_THROW(split_examples(cohort, set, {.validation = share}, {}, 0), Error) << share;
+  for (const double share : {0.8, 1.0, -0.1, std::numeric_limits<double>::quiet_NaN()})
+    EXPECT_THROW(split_examples(cohort, set, {.test = share}, {}, 0), Error) << share;
 }
 
-TEST(Split, WarnsOfOneClassOnly) {
-  Cohort cohort = cohort_of(numbered(0, 50));
-  cohort.code_names = {"A", "X"};
-  cohort.codes[1] = 1;  // the second visit of the first patient
-  const ExampleSet set = training_examples(
-      cohort, {.task = Task::binary_classification, .label_code = "X", .labels_file = {}}, {});
-  const Split split = split_examples(cohort, set, 0.3, 0);
-  EXPECT_THAT(split_warning(cohort, set, split), HasSubstr("patient has a positive target"));
+// A test part is taken from those who would train: who validates stays the same.
+TEST(Split, ATestPartLeavesTheValidationPartAsItIs) {
+  const std::vector<std::string> ids = numbered(0, 400);
+  const Cohort cohort = cohort_of(ids);
+  const ExampleSet set = training_examples(cohort, {.task = Task::next_visit});
+  const Split two = split_examples(cohort, set, {.validation = 0.2}, {}, 3);
+  const Split three = split_examples(cohort, set, {.validation = 0.2, .test = 0.3}, {}, 3);
+  EXPECT_EQ(three.validation, two.validation);
+  EXPECT_NEAR(static_cast<double>(three.test.size()), 120, 46);  // 5 standard deviations
+  EXPECT_EQ(three.training.size() + three.validation.size() + three.test.size(), 400u);
+  EXPECT_EQ(three.patients.size(), 400u);
+}
+
+TEST(Split, AFileSaysWhoIsWhere) {
+  const Cohort cohort = cohort_of({"a", "b", "c", "d"});
+  const ExampleSet set = training_examples(cohort, {.task = Task::next_visit});
+  const std::vector<PatientPart> file = {
+      {"d", Part::training}, {"nobody", Part::training}, {"a", Part::validation}, {"c", Part::test}};
+  const Split split = split_examples(cohort, set, {.file = "parts.csv"}, file, 0);
+  EXPECT_THAT(split.training, testing::ElementsAre(3));
+  EXPECT_THAT(split.validation, testing::ElementsAre(0));
+  EXPECT_THAT(split.test, testing::ElementsAre(2));
+  EXPECT_EQ(split.unmatched, 1);
+  EXPECT_EQ(split.without_part, 1);
+  EXPECT_EQ(to_csv(split.patients), "patient_id,part\na,validation\nc,test\nd,train\n");
+}
+
+TEST(Split, WarnsOfOneClassOnlyAndOfFewPositives) {
+  const auto warnings = [](int positives) {
+    Cohort cohort = cohort_of(numbered(0, 200));
+    cohort.code_names = {"A", "X"};
+    for (int p = 0; p < positives; ++p) cohort.codes[2 * p + 1] = 1;  // at the second visit
+    TaskOptions options{.task = Task::binary_classification, .label_code = "X", .horizon_days = 1};
+    options.predict_at = predict_at_from_text("visit:1");
+    const ExampleSet set = training_examples(cohort, options);
+    std::string all;
+    for (const std::string& warning : split_warnings(set, split_examples(cohort, set, {}, {}, 0)))
+      all += warning + "\n";
+    return all;
+  };
+  EXPECT_THAT(warnings(1), testing::AnyOf(HasSubstr("no training example is positive"),
+                                          HasSubstr("no validation example is positive")));
+  EXPECT_THAT(warnings(200), HasSubstr("no training example is negative: there is nothing to learn"));
+  EXPECT_THAT(warnings(50), testing::AllOf(HasSubstr("validation examples are positive: fewer than 20"),
+                                           testing::Not(HasSubstr("training"))));
+  EXPECT_EQ(warnings(150), "");
 }
 
 }  // namespace

@@ -93,7 +93,7 @@ class FarLabels : public OnBackend {
       const auto noise = static_cast<double>(numbers.integer(-100, 100)) / 200;
       labels[p].label = at + scale * ((positive ? 1 : -1) + noise);
     }
-    return prepare_training(std::move(cohort), labels, options);
+    return prepare_training(std::move(cohort), test::files_of(labels), options);
   }
   History train(const TrainOptions& options, const TrainingData& data) {
     TrainObserver observer;

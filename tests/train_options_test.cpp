@@ -29,6 +29,7 @@ TrainOptions good_options() {
   options.data = "cohort";
   options.out = "model";
   options.task.label_code = "X";
+  options.task.predict_at = predict_at_from_text("visit:3");
   return options;
 }
 
@@ -50,15 +51,15 @@ TEST(TrainOptions, GoodOnesAreTaken) {
   taken([](TrainOptions& o) { o.optimizer.clip_norm = o.optimizer.weight_decay = 0; });
   taken([](TrainOptions& o) { o.batch_size = 0, o.batch_rows = 1; });
   taken([](TrainOptions& o) { o.model.bidirectional = true; });
-  taken([](TrainOptions& o) { o.task = {.task = Task::next_visit, .label_code = {}, .labels_file = {}}; });
-  taken([](TrainOptions& o) { o.task = {.task = Task::multi_class, .label_code = {}, .labels_file = "f"}; });
+  taken([](TrainOptions& o) { o.task = {.task = Task::next_visit}; });
+  taken([](TrainOptions& o) { o.task = {.task = Task::multi_class, .labels_file = "f"}; });
   taken([](TrainOptions& o) { o.task.label_code = "Gr\xC3\xBC\xC3\x9F"; });
 }
 
 TEST(TrainOptions, NumbersAreNeitherNaNNorInfiniteNorNegative) {
   for (const double bad : {nan, infinity, -infinity, -1.0, 0.0}) {
     EXPECT_THAT(refusal([&](TrainOptions& o) { o.optimizer.learning_rate = bad; }), StartsWith("--lr is "));
-    EXPECT_THAT(refusal([&](TrainOptions& o) { o.validation = bad; }), StartsWith("--validation is "));
+    EXPECT_THAT(refusal([&](TrainOptions& o) { o.split.validation = bad; }), StartsWith("--validation is "));
     EXPECT_THAT(refusal([&](TrainOptions& o) { o.task.horizon_days = bad; }),
                 StartsWith("--horizon-days is "));
     if (bad == 0) continue;
@@ -70,7 +71,8 @@ TEST(TrainOptions, NumbersAreNeitherNaNNorInfiniteNorNegative) {
   for (const double bad : {-0.1, 1.0, std::nan("")})
     EXPECT_THAT(refusal([&](TrainOptions& o) { o.code_dropout = bad; }),
                 testing::AllOf(StartsWith("--code-dropout is "), HasSubstr("a probability")));
-  EXPECT_THAT(refusal([](TrainOptions& o) { o.validation = 1; }), StartsWith("--validation is 1: expected"));
+  EXPECT_THAT(refusal([](TrainOptions& o) { o.split.validation = 1; }),
+              StartsWith("--validation is 1: expected"));
   EXPECT_THAT(refusal([](TrainOptions& o) { o.model.dropout = 1; }), StartsWith("dropout is 1: expected"));
   EXPECT_THAT(refusal([](TrainOptions& o) { o.task.horizon_days = 2e6; }), HasSubstr("at most 1000000"));
 }
@@ -106,6 +108,8 @@ TEST(TrainOptions, ABackwardDirectionWouldReadTheAnswersOfVisits) {
   for (const Task task : {Task::next_visit, Task::visit_binary, Task::survival})
     EXPECT_THAT(refusal([&](TrainOptions& o) {
                   o.task.task = task;
+                  o.task.predict_at = {};
+                  if (task == Task::visit_binary) o.task.predict_at = predict_at_from_text("visits");
                   if (task == Task::next_visit) o.task.label_code.clear();
                   o.model.bidirectional = true;
                 }),
@@ -113,6 +117,7 @@ TEST(TrainOptions, ABackwardDirectionWouldReadTheAnswersOfVisits) {
 }
 
 TEST(TrainOptions, MustSuitTheTask) {
+  EXPECT_THAT(refusal([](TrainOptions& o) { o.task.predict_at = {}; }), HasSubstr("needs --predict-at"));
   EXPECT_THAT(refusal([](TrainOptions& o) { o.task.label_code.clear(); }),
               HasSubstr("needs --label-code or --labels"));
   EXPECT_THAT(refusal([](TrainOptions& o) { o.task.labels_file = "f"; }), HasSubstr("both given"));
@@ -140,8 +145,17 @@ const std::pair<const char*, Change> decisive[] = {
     {"--label-code",
      [](TrainOptions& o) {
        o.task.label_code.clear();
+       o.task.predict_at = {};
        o.task.labels_file = "f";
      }},
+    {"--predict-at", [](TrainOptions& o) { o.task.predict_at = predict_at_from_text("visit:4"); }},
+    {"--gap-days", [](TrainOptions& o) { o.task.gap_days = 1; }},
+    {"--observed-until", [](TrainOptions& o) { o.task.observed_until = observed_until_from_text("record"); }},
+    {"--before", [](TrainOptions& o) { o.task.before = true; }},
+    {"--visit-by", [](TrainOptions& o) { o.visit_by = VisitBy::time; }},
+    {"--exclude-codes", [](TrainOptions& o) { o.exclude_codes = CodePatterns({"A*"}); }},
+    {"--test", [](TrainOptions& o) { o.split.test = 0.1; }},
+    {"--split-file", [](TrainOptions& o) { o.split.file = "parts.csv"; }},
     {"--horizon-days", [](TrainOptions& o) { o.task.horizon_days = 365.00000000000006; }},
     {"--tables", [](TrainOptions& o) { o.tables = {"conditions"}; }},
     {"--embedding-dim", [](TrainOptions& o) { o.model.embedding_dim = 64; }},
@@ -155,7 +169,7 @@ const std::pair<const char*, Change> decisive[] = {
     {"--lr", [](TrainOptions& o) { o.optimizer.learning_rate = 0.0010000000000000002; }},
     {"--weight-decay", [](TrainOptions& o) { o.optimizer.weight_decay = 0; }},
     {"--clip", [](TrainOptions& o) { o.optimizer.clip_norm = 0; }},
-    {"--validation", [](TrainOptions& o) { o.validation = 0.25; }},
+    {"--validation", [](TrainOptions& o) { o.split.validation = 0.25; }},
     {"--min-code-count", [](TrainOptions& o) { o.min_code_count = 0; }},
     {"--code-dropout", [](TrainOptions& o) { o.code_dropout = 0; }},
     {"--seed", [](TrainOptions& o) { o.seed = std::numeric_limits<std::uint64_t>::max(); }},
@@ -177,7 +191,7 @@ TEST(Settings, DifferAndAreNamedWhereTheBitsWould) {
 
 TEST(Settings, AreEqualWhereOnlyPlacesAndTheEndDiffer) {
   TrainOptions here = good_options(), there = good_options();
-  here.task = there.task = {.task = Task::regression, .label_code = {}, .labels_file = "labels.csv"};
+  here.task = there.task = {.task = Task::regression, .labels_file = "labels.csv"};
   there.task.labels_file = "/elsewhere/labels.csv";
   there.data = "/elsewhere/cohort";
   there.out = "/elsewhere/model";
@@ -203,7 +217,7 @@ TEST(Settings, OfAnotherVersionAreRefused) {
 class TrainingJson : public testing::Test {
  protected:
   TrainingFile round_trip(const TrainOptions& options) {
-    write_training_file(file_, options);
+    write_training_file(file_, training_file(options));
     return read_training_file(file_);
   }
   std::string refused(const std::string& text, ErrorCode code = ErrorCode::parse_error) {
@@ -221,23 +235,33 @@ TEST_F(TrainingJson, GivesBackWhatPredictRepeats) {
   TrainOptions options = good_options();
   options.task = {.task = Task::visit_binary,
                   .label_code = "a \"quoted\", Gr\xC3\xBC\xC3\x9F",
-                  .labels_file = {},
-                  .horizon_days = 0.1};
-  options.tables = {"conditions", "medications"};
+                  .predict_at = predict_at_from_text("sample:0.25"),
+                  .horizon_days = 0.1,
+                  .gap_days = 2,
+                  .observed_until = observed_until_from_text("date:2020-01-01")};
+  options.tables_read = {"conditions", "medications"};
+  options.encounters = Encounters::ignored;
+  options.visit_by = VisitBy::time;
+  options.exclude_codes = CodePatterns({"B", "A*"});
+  options.split.test = 0.25;
+  options.split.is_explicit = true;
   options.seed = 0xFEDCBA9876543210;
-  options.validation = 1.0 / 3;
+  options.split.validation = 1.0 / 3;
   options.precision = Precision::tf32;
   options.min_code_count = 7;
   options.code_dropout = 0.125;
   for (const auto& task :
-       {options.task, TaskOptions{.task = Task::multi_class, .label_code = {}, .labels_file = "a/b.csv"},
-        TaskOptions{.task = Task::next_visit, .label_code = {}, .labels_file = {}}}) {
+       {options.task, TaskOptions{.task = Task::multi_class, .labels_file = "a/b.csv", .before = true},
+        TaskOptions{.task = Task::next_visit}}) {
     options.task = task;
     const TrainingFile read = round_trip(options);
     EXPECT_EQ(read.task, task);
-    EXPECT_EQ(read.tables, options.tables);
+    EXPECT_EQ(read.tables, options.tables_read);
+    EXPECT_EQ(read.encounters, Encounters::ignored);
+    EXPECT_EQ(read.visit_by, VisitBy::time);
+    EXPECT_EQ(read.exclude_codes, options.exclude_codes);
+    EXPECT_EQ(read.split, options.split);
     EXPECT_EQ(read.seed, options.seed);
-    EXPECT_EQ(read.validation, options.validation);
     EXPECT_EQ(read.precision, options.precision);
     EXPECT_EQ(read.min_code_count, options.min_code_count);
     EXPECT_EQ(read.code_dropout, options.code_dropout);
@@ -247,7 +271,11 @@ TEST_F(TrainingJson, GivesBackWhatPredictRepeats) {
   EXPECT_EQ(read_training_file(file_).precision, Precision::f32);
   EXPECT_EQ(read_training_file(file_).min_code_count, 0);
   EXPECT_EQ(read_training_file(file_).code_dropout, 0);
-  options.tables.clear();
+  folder_.write("training.json", R"({"task":"visit_binary","label_code":"X","horizon_days":30})");
+  EXPECT_EQ(read_training_file(file_).task.predict_at.text, "visits");
+  folder_.write("training.json", R"({"task":"binary_classification","label_code":"X"})");
+  EXPECT_EQ(read_training_file(file_).task.predict_at.text, "") << "of a version without prediction times";
+  options.tables_read.clear();
   EXPECT_TRUE(round_trip(options).tables.empty());
 }
 

@@ -112,7 +112,7 @@ TEST_P(TrainerOnBackend, Bf16ComesCloseToF32AndLeavesAModelForTheCpu) {
   EXPECT_NEAR(evaluation.loss, best, 0.01 * best);
   const PredictionSummary summary =
       write_predictions(model, cpu_, data->encoded, data->examples, rounded.out / "predictions.csv");
-  EXPECT_EQ(summary.patients, std::ssize(data->examples.examples));
+  EXPECT_EQ(summary.examples, std::ssize(data->examples.examples));
 
   // And a run in bf16 goes on as one in bf16 alone.
   rounded.resume = true;
@@ -132,7 +132,7 @@ TEST_P(TrainerOnBackend, RegressionIsPredictedInTheLabelsUnit) {
     std::vector<PatientLabel> labels = labels_of(cohort);
     for (std::size_t p = 0; p < labels.size(); ++p)
       labels[p].label = 58399 + 13297 * (cohort.visit_codes(cohort.visit_offsets[p]).front() == 0 ? 1 : -1);
-    const auto data = prepare_training(std::move(cohort), labels, run);
+    const auto data = prepare_training(std::move(cohort), test::files_of(labels), run);
     Trainer trainer(backend, *data, run);
     TrainObserver observer;
     trainer.run(observer);

@@ -57,7 +57,7 @@ TEST_P(TrainerTest, LeavesTheModelOfTheBestEpochAndTheHistory) {
   std::vector<std::string> names;
   for (const auto& [name, bytes] : content_of(folder_.path())) names.push_back(name);
   EXPECT_THAT(names, ElementsAre("checkpoint.safetensors", "config.json", "history.json", "history.svg",
-                                 "model.safetensors", "training.json", "vocabulary.txt"));
+                                 "model.safetensors", "splits.csv", "training.json", "vocabulary.txt"));
   EXPECT_EQ(history_from_json(read_file(folder_.path() / "history.json"), "history.json"), history);
   EXPECT_EQ(read_training_file(folder_.path() / "training.json").task, options.task);
 
@@ -210,8 +210,8 @@ TEST_P(TrainerTest, TheLargestClassMayOccurInValidationOnly) {
   Cohort cohort = test::learnable_cohort();
   std::vector<PatientLabel> labels = test::labels_of(cohort);
   for (PatientLabel& label : labels)
-    if (split_position(label.patient_id, options.seed) < options.validation) label.label = 4;
-  const auto data = prepare_training(std::move(cohort), labels, options);
+    if (split_position(label.patient_id, options.seed) < options.split.validation) label.label = 4;
+  const auto data = prepare_training(std::move(cohort), test::files_of(labels), options);
   EXPECT_EQ(data->config.output_dim, 5);
   TrainObserver observer;
   Trainer trainer(backend, *data, options);

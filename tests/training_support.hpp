@@ -41,12 +41,24 @@ inline std::vector<PatientLabel> labels_of(const Cohort& cohort, int classes = 2
   return labels;
 }
 
+// A label file of whole records.
+inline TrainingFiles files_of(std::vector<PatientLabel> labels) {
+  TrainingFiles files;
+  files.task.labels.labels = std::move(labels);
+  return files;
+}
+
 inline TaskOptions task_options(Task task) {
-  TaskOptions options{.task = task, .label_code = {}, .labels_file = {}, .horizon_days = 45};
+  TaskOptions options{.task = task, .horizon_days = 45};
   if (task == Task::multi_class || task == Task::regression)
     options.labels_file = "labels.csv";
   else if (task != Task::next_visit)
     options.label_code = "X";
+  if (task == Task::visit_binary) options.predict_at = predict_at_from_text("visits");
+  if (task == Task::binary_classification) {
+    options.predict_at = predict_at_from_text("days:60");  // from the first two or three visits
+    options.horizon_days = 120;                            // to the end of the longest history
+  }
   return options;
 }
 
@@ -61,15 +73,16 @@ inline TrainOptions small_run(const std::filesystem::path& out, Task task = Task
   options.epochs = 3;
   options.batch_size = 8;
   options.patience = 0;
-  options.validation = 0.3;
+  options.split.validation = 0.3;
   options.seed = 4;
   return options;
 }
 
 inline std::unique_ptr<TrainingData> small_data(const TrainOptions& options, int patients = 40) {
   Cohort cohort = learnable_cohort(patients);
-  const auto labels = options.task.labels_file.empty() ? std::vector<PatientLabel>() : labels_of(cohort);
-  return prepare_training(std::move(cohort), labels, options);
+  TrainingFiles files;
+  if (!options.task.labels_file.empty()) files = files_of(labels_of(cohort));
+  return prepare_training(std::move(cohort), files, options);
 }
 
 // Asks to stop once this many batches of the part are done.

@@ -88,8 +88,10 @@ class TrainedModel {
     options_.model.embedding_dim = 32;
     options_.model.hidden_dim = 32;
     options_.optimizer.learning_rate = 0.003;
+    TrainingFiles files;
+    files.task.labels.labels = problem.labels;
     set_cpu_threads(1);  // a model this small gains nothing from more
-    data_ = prepare_training(std::move(problem.cohort), problem.labels, options_);
+    data_ = prepare_training(std::move(problem.cohort), files, options_);
     TrainObserver observer;
     Trainer trainer(backend_, *data_, options_);
     trainer.run(observer);

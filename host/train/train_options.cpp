@@ -237,6 +237,8 @@ TrainingFile read_training_file(const std::filesystem::path& file) {
     training.precision = precision_from_name(precision);
     training.encounters = value_of(encounters_names, "encounters", encounters);
     // Models of before 0.2 have a window without a prediction time; what they predict needs none.
+    if (training.task.task == Task::visit_binary && predict_at.empty())
+      training.task.predict_at = predict_at_from_text("visits");
     if (training.task.predict_at.rule != PredictionRule::none || !has_window(training.task))
       validate(training.task);
     const auto known = event_tables();

@@ -1,6 +1,7 @@
 #include "host/train/unknown_codes.hpp"
 
 #include <algorithm>
+#include <set>
 
 #include "host/core/check.hpp"
 #include "host/core/philox.hpp"
@@ -57,9 +58,11 @@ TrainingVocabulary training_vocabulary(const Cohort& cohort, const ExampleSet& e
     else if (counts[i] > 0)
       ++rare;
   }
+  std::set<std::int64_t> patients;
+  for (const std::int32_t index : training) patients.insert(examples.examples[index].patient);
   check(!codes.empty() || rare == 0, ErrorCode::invalid_argument, "--min-code-count is ", min_code_count,
-        ": none of the ", rare, " codes of the training examples is in so many patients; expected a smaller "
-        "number");
+        ": none of the ", rare, " codes of the ", patients.size(),
+        " training patients is in so many of them; expected a smaller number");
   return {Vocabulary::from_codes(codes), rare};
 }
 
