@@ -38,10 +38,12 @@ TEST_F(CliData, WarnsOfEachKindOfOddRow) {
       "2299-01-01,p,f,B\n");
   write("data/encounters.csv", "Id,START,PATIENT\n,2020-01-01,p\n");
   write("data/careplans.csv", "");
+  write("data/allergies.csv.zst", "");
   const ToolResult result = info("data");
   EXPECT_THAT(
       warnings(result),
       ElementsAre("careplans.csv is empty, without even a header line: taken as a table without rows",
+                  "allergies.csv.zst is not read: ragtime reads CSV, plain (.csv) or gzipped (.csv.gz)",
                   "1 row without a patient, at conditions.csv:3: skipped",
                   "1 row without an encounter's id, at encounters.csv:2: skipped",
                   "2 rows without a code, the first at conditions.csv:4: skipped",

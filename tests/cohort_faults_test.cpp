@@ -90,6 +90,30 @@ TEST_F(CohortFolder, ATablePlainAndGzippedIsAnError) {
   folder_.write("encounters.csv.gz", "");
   EXPECT_THAT(refusal(ErrorCode::parse_error), HasSubstr("encounters.csv.gz are both there"));
   EXPECT_EQ(read_with({.encounters = Encounters::ignored}).visits(), 1);
+  table("medications", "2020-01-01,,p,e,1,\n");
+  folder_.write("medications.csv.gz", "");
+  EXPECT_EQ(read_with({.tables = {"conditions"}, .encounters = Encounters::ignored}).visits(), 1)
+      << "of a table that is not asked for, it does not matter";
+  EXPECT_THAT(report_.ignored_tables, ElementsAre("medications"));
+}
+
+// Half of a history would be missing, and nobody would know.
+TEST_F(CohortFolder, ATableInAnotherFormatIsNamed) {
+  for (const std::string file : {"medications.parquet", "medications.csv.zst", "medications.csv.zip"}) {
+    folder_.write(file, "");
+    EXPECT_EQ(refusal(ErrorCode::parse_error), folder_.path().string() +
+                                                   " holds its tables in another format (" + file +
+                                                   "): ragtime reads CSV, plain (.csv) or gzipped (.csv.gz)");
+    table("conditions", "2020-01-01,,p,e,1,\n");
+    EXPECT_EQ(read().visits(), 1);
+    EXPECT_THAT(report_.unread_files, ElementsAre(file));
+    EXPECT_THAT(refusal(ErrorCode::io_error, {"conditions", "medications"}),
+                HasSubstr(" has no medications (only " + file + ") as .csv or .csv.gz"));
+    EXPECT_EQ(read({"conditions"}).visits(), 1);
+    EXPECT_TRUE(report_.unread_files.empty());
+    std::filesystem::remove(folder_.path() / file);
+    std::filesystem::remove(folder_.path() / "conditions.csv");
+  }
 }
 
 // As exported by MEDS tools: shards under data/, code descriptions under metadata/.

@@ -135,6 +135,8 @@ TEST_F(TextFile, OtherFormatsAreNamed) {
   std::string tar(512, '\0');
   tar.replace(0, 8, "meds.csv").replace(257, 5, "ustar");
   EXPECT_THAT(refused_bytes(gzipped(tar)), HasSubstr("file.csv is a tar archive: "));
+  tar.replace(257, 8, "ustar  \0"sv);
+  EXPECT_THAT(refused_bytes(tar), HasSubstr("file.csv is a tar archive: "));
 }
 
 TEST_F(TextFile, TablesMayBeGzipped) {

@@ -29,6 +29,8 @@ void warn_of_rows(const RowCount& count, const char* what, const char* done) {
 void warn_of_odd_rows(const ReadReport& report) {
   for (const std::string& file : report.empty_files)
     warn(file + " is empty, without even a header line: taken as a table without rows");
+  for (const std::string& file : report.unread_files)
+    warn(file + " is not read: ragtime reads CSV, plain (.csv) or gzipped (.csv.gz)");
   warn_of_rows(report.null_patients, "without a patient", "skipped");
   warn_of_rows(report.null_encounters, "without an encounter's id", "skipped");
   warn_of_rows(report.null_codes, "without a code", "skipped");

@@ -70,6 +70,7 @@ struct ReadReport {
   bool encounters = false;                  // encounters.csv was read
   std::vector<std::string> ignored_tables;  // tables that are there, but not among those asked for
   std::vector<std::string> empty_files;     // files without even a header, taken for tables without rows
+  std::vector<std::string> unread_files;    // tables that are there in a format that is not read
   std::int64_t static_rows = 0;             // MEDS rows without a time: facts without a date, skipped
   std::int64_t static_patients = 0;         // patients of whom there are no other rows: not in the cohort
   std::string first_static_patient;         // by name, the first of them in string order

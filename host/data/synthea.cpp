@@ -35,25 +35,38 @@ void check_tables(const std::vector<std::string>& tables) {
   }
 }
 
-// table.csv or table.csv.gz; empty where neither is there. Only a name that the folder does not have counts
-// as absent. What is there and cannot be opened, a broken link or a file in a forbidden folder, is left to
-// the reading, which says why: a table must not go missing silently.
+fs::file_type type_of(const fs::path& file) {
+  std::error_code error;
+  return fs::symlink_status(file, error).type();
+}
+
+// Only a name that the folder does not have counts as absent. What is there and cannot be opened, a broken
+// link or a file in a forbidden folder, is left to the reading, which says why: a table must not go missing
+// silently.
+bool is_there(const fs::path& file) {
+  return type_of(file) != fs::file_type::not_found;
+}
+
+// table.csv or table.csv.gz; empty where neither is there.
 fs::path find_table(const fs::path& folder, std::string_view table) {
-  const auto type_of = [](const fs::path& file) {
-    std::error_code error;
-    return fs::symlink_status(file, error).type();
-  };
   const fs::path plain = folder / concat(table, ".csv");
   const fs::path gzipped = folder / concat(table, ".csv.gz");
-  const fs::file_type plain_type = type_of(plain);
-  const fs::file_type gzipped_type = type_of(gzipped);
-  if (plain_type == fs::file_type::none) return plain;  // not even whether it is there may be known
-  if (gzipped_type == fs::file_type::not_found)
-    return plain_type == fs::file_type::not_found ? fs::path() : plain;
-  check(plain_type == fs::file_type::not_found, ErrorCode::parse_error, plain.string(), " and ",
-        gzipped.string(), " are both there: expected one of them");
+  if (type_of(plain) == fs::file_type::none) return plain;  // not even whether it is there may be known
+  if (!is_there(gzipped)) return is_there(plain) ? plain : fs::path();
+  check(!is_there(plain), ErrorCode::parse_error, plain.string(), " and ", gzipped.string(),
+        " are both there: expected one of them");
   return gzipped;
 }
+
+// The name of a file that is the table in a format that is not read; empty where there is none.
+std::string find_unread(const fs::path& folder, std::string_view table) {
+  for (const char* ending :
+       {".parquet", ".csv.zst", ".csv.xz", ".csv.bz2", ".csv.lz4", ".csv.zip", ".zip", ".xlsx"})
+    if (std::string name = concat(table, ending); is_there(folder / name)) return name;
+  return {};
+}
+
+constexpr const char* what_is_read = ": ragtime reads CSV, plain (.csv) or gzipped (.csv.gz)";
 
 // A Parquet file at or under the path; empty where there is none. Looks no longer than until it finds one.
 template <class Iterator>
@@ -67,13 +80,26 @@ fs::path find_parquet(const fs::path& folder) {
 
 void refuse_parquet_folder(const fs::path& folder) {
   fs::path found = find_parquet<fs::directory_iterator>(folder);
-  for (const char* part : {"data", "metadata"})
-    if (found.empty()) found = find_parquet<fs::recursive_directory_iterator>(folder / part);
+  fs::path all = folder / "*.parquet";
+  for (const char* part : {"data", "metadata"}) {
+    if (!found.empty()) break;
+    found = find_parquet<fs::recursive_directory_iterator>(folder / part);
+    all = folder / "data/**/*.parquet";
+  }
   check(found.empty(), ErrorCode::parse_error, folder.string(), " is a MEDS folder of Parquet files (",
         found.lexically_relative(folder).string(), "): ragtime reads MEDS from one CSV file for now; write ",
         "subject_id, time and code of all its data files into one, for example with DuckDB: COPY (SELECT ",
-        "subject_id, time, code FROM '", (folder / "data/**/*.parquet").string(),
-        "') TO 'events.csv' (HEADER)");
+        "subject_id, time, code FROM '", all.string(), "') TO 'events.csv' (HEADER)");
+}
+
+[[noreturn]] void refuse_folder_without_tables(const fs::path& folder) {
+  for (const std::string_view table : tables_of_events)
+    if (const std::string unread = find_unread(folder, table); !unread.empty())
+      fail(ErrorCode::parse_error, folder.string(), " holds its tables in another format (", unread, ")",
+           what_is_read);
+  refuse_parquet_folder(folder);
+  fail(ErrorCode::io_error, folder.string(), " holds no table of events: expected one or more of ",
+       list_of(tables_of_events), " as .csv or .csv.gz; a MEDS-style CSV file is given by its own path");
 }
 
 struct Table {
@@ -84,28 +110,26 @@ struct Table {
 // Those to read; the others that are there are noted in the report.
 std::vector<Table> choose_tables(const fs::path& folder, const std::vector<std::string>& wanted,
                                  ReadReport& report) {
-  std::vector<Table> there;
-  for (const std::string_view name : tables_of_events)
-    if (fs::path file = find_table(folder, name); !file.empty()) there.push_back({name, std::move(file)});
-  if (there.empty()) {
-    refuse_parquet_folder(folder);
-    fail(ErrorCode::io_error, folder.string(), " holds no table of events: expected one or more of ",
-         list_of(tables_of_events), " as .csv or .csv.gz; a MEDS-style CSV file is given by its own path");
-  }
-  if (wanted.empty()) return there;
-
   std::vector<Table> chosen;
-  for (Table& table : there) {
-    if (std::find(wanted.begin(), wanted.end(), table.name) != wanted.end())
-      chosen.push_back(std::move(table));
-    else
-      report.ignored_tables.emplace_back(table.name);
+  std::string missing;
+  for (const std::string_view name : tables_of_events) {
+    const bool is_wanted = std::find(wanted.begin(), wanted.end(), name) != wanted.end();
+    if (!wanted.empty() && !is_wanted) {
+      if (is_there(folder / concat(name, ".csv")) || is_there(folder / concat(name, ".csv.gz")))
+        report.ignored_tables.emplace_back(name);
+      continue;
+    }
+    if (fs::path file = find_table(folder, name); !file.empty()) {
+      chosen.push_back({name, std::move(file)});
+      continue;
+    }
+    const std::string unread = find_unread(folder, name);
+    if (!unread.empty()) report.unread_files.push_back(unread);
+    if (is_wanted)
+      missing += concat(missing.empty() ? "" : ", ", name, unread.empty() ? "" : " (only " + unread + ")");
   }
-  std::vector<std::string_view> missing;
-  for (const std::string& name : wanted)
-    if (std::none_of(chosen.begin(), chosen.end(), [&](const Table& table) { return table.name == name; }))
-      missing.push_back(name);
-  check(missing.empty(), ErrorCode::io_error, folder.string(), " has no ", list_of(missing),
+  if (chosen.empty() && report.ignored_tables.empty()) refuse_folder_without_tables(folder);
+  check(missing.empty(), ErrorCode::io_error, folder.string(), " has no ", missing,
         " as .csv or .csv.gz: expected every table that is asked for (", list_of(wanted), ")");
   return chosen;
 }

@@ -29,7 +29,7 @@ constexpr std::string_view as_utf8 = "convert it first, for example with iconv -
 constexpr std::string_view export_csv = "export its rows as a CSV file";
 
 // A longer magic stands before one that it begins with.
-constexpr std::array<Format, 18> formats = {{
+constexpr std::array<Format, 19> formats = {{
     {"PAR1"sv, "a Parquet file", "write it as CSV first, for example with pandas or DuckDB"},
     {"PARE"sv, "an encrypted Parquet file", "write it as CSV first, for example with pandas or DuckDB"},
     {"ARROW1\0\0"sv, "an Arrow (Feather) file", "write it as CSV first, for example with pandas"},
@@ -50,7 +50,8 @@ constexpr std::array<Format, 18> formats = {{
     {"\0\0\xFE\xFF"sv, "UTF-32 text", as_utf8},
     {"\xFF\xFE"sv, "UTF-16 text", as_utf8},
     {"\xFE\xFF"sv, "UTF-16 text", as_utf8},
-    {"ustar"sv, "a tar archive", "unpack the CSV file that is in it", 257},
+    {"ustar\0"sv, "a tar archive", "unpack the CSV file that is in it", 257},
+    {"ustar  \0"sv, "a tar archive", "unpack the CSV file that is in it", 257},
 }};
 
 bool is_gzip(std::string_view content) {

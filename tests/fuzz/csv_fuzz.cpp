@@ -144,6 +144,7 @@ bool same(const Cohort& a, const Cohort& b) {
 void check_table(std::string_view content, const Records& records, const EventColumns& columns,
                  const ReadOptions& options) {
   const auto table = accepted([&] { return read_table(content, columns, options); });
+  if (table && !table->report.empty_files.empty()) return;  // no text, so no header to write again
   Records reversed = records;
   std::reverse(reversed.begin() + 1, reversed.end());
   const auto other = accepted([&] { return read_table(quoted(reversed, "\n"), columns, options); });
