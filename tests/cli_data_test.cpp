@@ -87,7 +87,7 @@ TEST_F(CliData, SaysWhichTablesWereNotAskedFor) {
   EXPECT_THAT(result.err, HasSubstr("1 codes of 1 kinds"));
   EXPECT_THAT(info("data").err, Not(HasSubstr("Not read")));
   expect_refused(run_tool({"info", "--data", at("data"), "--tables", "conditions,careplans"}), 1,
-                 {"data has no careplans as .csv or .csv.gz"});
+                 {"data has no careplans.csv, plain or gzipped"});
 }
 
 TEST_F(CliData, SaysThatEncountersWereRead) {

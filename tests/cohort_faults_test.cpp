@@ -108,7 +108,7 @@ TEST_F(CohortFolder, ATableInAnotherFormatIsNamed) {
     EXPECT_EQ(read().visits(), 1);
     EXPECT_THAT(report_.unread_files, ElementsAre(file));
     EXPECT_THAT(refusal(ErrorCode::io_error, {"conditions", "medications"}),
-                HasSubstr(" has no medications (only " + file + ") as .csv or .csv.gz"));
+                HasSubstr(" has no medications.csv (only " + file + "), plain or gzipped"));
     EXPECT_EQ(read({"conditions"}).visits(), 1);
     EXPECT_TRUE(report_.unread_files.empty());
     std::filesystem::remove(folder_.path() / file);

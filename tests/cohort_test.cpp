@@ -256,10 +256,11 @@ TEST_F(CohortFolder, TablesChoose) {
   EXPECT_THAT(read({"medications"}).code_names, ElementsAre("2"));
   EXPECT_THAT(report_.tables, ElementsAre("medications"));
   EXPECT_THAT(report_.ignored_tables, ElementsAre("conditions", "allergies"));
-  EXPECT_EQ(refusal(ErrorCode::io_error, {"procedures", "conditions", "careplans"}),
-            folder_.path().string() +
-                " has no procedures, careplans as .csv or .csv.gz: expected every table that is asked for "
-                "(procedures, conditions, careplans)");
+  EXPECT_EQ(
+      refusal(ErrorCode::io_error, {"procedures", "conditions", "careplans"}),
+      folder_.path().string() +
+          " has no procedures.csv, careplans.csv, plain or gzipped: expected every table that is asked for "
+          "(procedures, conditions, careplans)");
   EXPECT_EQ(refusal(ErrorCode::invalid_argument, {"patients"}),
             "tables names \"patients\": expected some of conditions, medications, procedures, careplans, "
             "allergies, immunizations");

@@ -176,7 +176,7 @@ TEST_F(OddRows, TheSharedCaseOfTablesAskedFor) {
   EXPECT_EQ(more.code_names, trained.code_names);
   EXPECT_EQ(more.codes, trained.codes);
   EXPECT_THAT(error_of(ErrorCode::io_error, [&] { read_cohort(folder / "predict_less", asked); }),
-              HasSubstr("predict_less has no medications as .csv or .csv.gz"));
+              HasSubstr("predict_less has no medications.csv, plain or gzipped"));
 }
 
 }  // namespace

@@ -114,7 +114,9 @@ bool CohortBuilder::begin_encounter(std::string_view patient, std::string_view e
 
 void CohortBuilder::add(std::string_view patient, std::string_view encounter, const Timestamp& time,
                         std::string_view code) {
-  events_.push_back({time, patients_.intern(patient), encounters_.intern(encounter), codes_.intern(code)});
+  Event event{0, 0, patients_.intern(patient), encounters_.intern(encounter), codes_.intern(code)};
+  event.set(time);
+  events_.push_back(event);
   note_offset(time);
 }
 
@@ -135,7 +137,8 @@ void CohortBuilder::end_dates_with_their_day() {
   };
   std::vector<WestDay> west;
   for (const Event& event : events_)
-    if (event.time.offset < 0) west.push_back({event.patient, event.time.day(), event.time.offset});
+    if (const Timestamp time = event.timestamp(); time.offset < 0)
+      west.push_back({event.patient, time.day(), time.offset});
   for (const auto& [key, begin] : begins_)
     if (begin.offset < 0) west.push_back({key.first, begin.day(), begin.offset});
   std::sort(west.begin(), west.end(), [](const WestDay& left, const WestDay& right) {
@@ -152,7 +155,11 @@ void CohortBuilder::end_dates_with_their_day() {
     if (found == west.end() || found->patient != patient || found->day != wanted.day) return;
     time = {time.time + time.offset - found->offset, found->offset, true};
   };
-  for (Event& event : events_) adjust(event.patient, event.time);
+  for (Event& event : events_) {
+    Timestamp time = event.timestamp();
+    adjust(event.patient, time);
+    event.set(time);
+  }
   for (auto& [key, begin] : begins_) adjust(key.first, begin);
 }
 
@@ -192,10 +199,11 @@ Cohort CohortBuilder::finish(std::int64_t* static_patients, std::string* first_s
   std::vector<OrderedEvent> sorted(events_.size());
   std::vector<std::size_t> next(starts.begin(), starts.end() - 1);
   for (const Event& event : events_) {
-    cohort.last_time = std::max(cohort.last_time, event.time.known_by());
+    const Timestamp time = event.timestamp();
+    cohort.last_time = std::max(cohort.last_time, time.known_by());
     const auto begin = begins_.empty() ? begins_.end() : begins_.find({event.patient, event.encounter});
     sorted[next[patient_ranks[event.patient]]++] =
-        ordered(event.time, begin == begins_.end() ? nullptr : &begin->second, event.encounter,
+        ordered(time, begin == begins_.end() ? nullptr : &begin->second, event.encounter,
                 code_ranks[event.code], visit_by_);
   }
   events_ = {};

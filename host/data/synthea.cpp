@@ -126,11 +126,12 @@ std::vector<Table> choose_tables(const fs::path& folder, const std::vector<std::
     const std::string unread = find_unread(folder, name);
     if (!unread.empty()) report.unread_files.push_back(unread);
     if (is_wanted)
-      missing += concat(missing.empty() ? "" : ", ", name, unread.empty() ? "" : " (only " + unread + ")");
+      missing +=
+          concat(missing.empty() ? "" : ", ", name, ".csv", unread.empty() ? "" : " (only " + unread + ")");
   }
   if (chosen.empty() && report.ignored_tables.empty()) refuse_folder_without_tables(folder);
   check(missing.empty(), ErrorCode::io_error, folder.string(), " has no ", missing,
-        " as .csv or .csv.gz: expected every table that is asked for (", list_of(wanted), ")");
+        ", plain or gzipped: expected every table that is asked for (", list_of(wanted), ")");
   return chosen;
 }
 
