@@ -46,8 +46,10 @@ OrderedEvent ordered(const Timestamp& time, const Timestamp* begin, std::int32_t
                      VisitBy visit_by) {
   const bool early = begin != nullptr && time.known_by() < begin->time;
   const Timestamp& counts = early ? *begin : time;
-  const Time known_by = counts.known_by();
-  OrderedEvent event{counts.day(), known_by, counts.day_end(), known_by, encounter, code};
+  const Time day_end = counts.day_end();
+  const Time known_by = counts.date_only ? day_end : counts.time;
+  OrderedEvent event{
+      (day_end + counts.offset + 1) / time_per_day - 1, known_by, day_end, known_by, encounter, code};
   if (begin != nullptr && begin->day() == event.visit)
     event.visit_time = std::min(known_by, begin->known_by());
   if (encounter == 0 && visit_by == VisitBy::time) event.visit = event.visit_end = known_by;

@@ -8,8 +8,11 @@ namespace {
 
 // The years of real events: whoever is alive was born after the first, and what lies behind the last is a
 // stand-in for "never" or "unknown".
-constexpr std::chrono::sys_days first_day = std::chrono::year(1850) / std::chrono::January / 1;
-constexpr std::chrono::sys_days last_day = std::chrono::year(2299) / std::chrono::December / 31;
+constexpr Time begin_of(std::chrono::year year) {
+  return std::chrono::sys_days(year / std::chrono::January / 1).time_since_epoch().count() * time_per_day;
+}
+constexpr Time first_time = begin_of(std::chrono::year(1850));
+constexpr Time last_time = begin_of(std::chrono::year(2300)) - 1;
 
 bool has_text(std::string_view content) {
   constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
@@ -67,8 +70,8 @@ bool RowReader::time(std::size_t column, Timestamp& timestamp) {
   if (!parse_timestamp(value, timestamp))
     refuse(name(column), " is ", excerpt(value), ": expected a time such as 2019-01-23 or ",
            "2019-01-23T10:20:30Z");
-  const std::int64_t day = timestamp.day();
-  if (day < first_day.time_since_epoch().count() || day > last_day.time_since_epoch().count()) {
+  const Time local = timestamp.time + timestamp.offset;
+  if (local < first_time || local > last_time) {
     count_skipped(report_.absurd_times, name(column), " is ", excerpt(value),
                   ": expected a year from 1850 to 2299");
     return false;
