@@ -49,7 +49,8 @@ enum class VisitBy : std::uint8_t {
 enum class Encounters : std::uint8_t { if_there, required, ignored };
 
 struct ReadOptions {
-  std::vector<std::string> tables = {};  // names of event_tables() to read, each once; empty: those that are there
+  std::vector<std::string> tables =
+      {};  // names of event_tables() to read, each once; empty: those that are there
   Encounters encounters = Encounters::if_there;
   VisitBy visit_by = VisitBy::day;
   bool strict = false;  // what is otherwise skipped and counted throws Error(parse_error) with file and line

@@ -16,8 +16,8 @@ inline constexpr Time time_per_day = 86'400 * time_per_second;
 inline constexpr Time last_time_of_all = std::numeric_limits<Time>::max();
 
 struct Timestamp {
-  Time time = 0;            // of a date without a time of day, its first microsecond
-  Time offset = 0;          // of the text from UTC, eastward
+  Time time = 0;    // of a date without a time of day, its first microsecond
+  Time offset = 0;  // of the text from UTC, eastward
   bool date_only = false;
 
   bool operator==(const Timestamp&) const = default;
