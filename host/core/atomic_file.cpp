@@ -107,7 +107,7 @@ void AtomicFile::create_temporary() {
     Descriptor file(::open(name.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
     if (!file.is_open() && errno == EEXIST) continue;
     if (!file.is_open()) fail_with_errno("creating");
-    if (try_lock(file.number()) == LockResult::held || !is_name_of(name, file.number())) continue;
+    if (try_lock(file.number()) == LockResult::held || was_removed(name, file.number())) continue;
     temporary_ = std::move(name);
     descriptor_ = std::move(file);
     return;

@@ -89,7 +89,7 @@ void AtomicFolder::create_temporary() {
       refuse(reason, "opening", name);
     }
     if (!folder.is_open() || try_lock(folder.number()) == LockResult::held ||
-        !is_name_of(name, folder.number()))
+        was_removed(name, folder.number()))
       continue;
     temporary_ = std::move(name);
     lock_ = std::move(folder);

@@ -35,10 +35,17 @@ LockResult try_lock(int descriptor) {
 }
 
 bool is_name_of(const std::filesystem::path& path, int descriptor) {
-  struct stat named {
-  }, opened{};
+  struct stat named {};
+  struct stat opened {};
   return ::lstat(path.c_str(), &named) == 0 && ::fstat(descriptor, &opened) == 0 &&
          named.st_dev == opened.st_dev && named.st_ino == opened.st_ino;
+}
+
+bool was_removed(const std::filesystem::path& path, int descriptor) {
+  struct stat named {};
+  struct stat opened {};
+  if (::lstat(path.c_str(), &named) != 0) return errno == ENOENT;
+  return ::fstat(descriptor, &opened) == 0 && opened.st_nlink == 0 && !is_name_of(path, descriptor);
 }
 
 }  // namespace ragtime

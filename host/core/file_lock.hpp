@@ -37,4 +37,8 @@ LockResult try_lock(int descriptor);
 // Whether this name leads, without following a link, to what the descriptor is open on.
 bool is_name_of(const std::filesystem::path& path, int descriptor);
 
+// Whether the name that the descriptor was opened under has been removed since. In doubt it has not: some
+// network file systems show another inode number each time.
+bool was_removed(const std::filesystem::path& path, int descriptor);
+
 }  // namespace ragtime

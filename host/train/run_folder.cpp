@@ -21,6 +21,7 @@ constexpr std::array<std::string_view, 8> run_files = {
     "splits.csv",  "checkpoint.safetensors", "history.json",   "history.svg",
     "config.json", "training.json",          "vocabulary.txt", "model.safetensors"};
 constexpr std::string_view lock_file = ".lock";
+constexpr int most_attempts = 100;
 
 // "process 12 on host", for people; the lock itself is the operating system's.
 std::string this_process() {
@@ -95,7 +96,7 @@ void RunFolder::make_folders() {
 
 bool RunFolder::lock() {
   const fs::path file = path_ / lock_file;
-  for (;;) {
+  for (int attempt = 1;; ++attempt) {
     Descriptor opened(::open(file.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0666));
     if (!opened.is_open()) {
       const int reason = errno;
@@ -106,8 +107,9 @@ bool RunFolder::lock() {
     check(try_lock(opened.number()) != LockResult::held, ErrorCode::io_error, "another run",
           holder(opened.number()), " is writing to ", path_.string(),
           ": expected another --out, or to wait until that run has ended");
-    // A run that ended just now took the file along, and with it the lock's meaning.
-    if (!is_name_of(file, opened.number())) continue;
+    // A run that ended just now took the file along, and with it the lock's meaning. Not so again and again:
+    // then it is the file system, which shows another inode number each time.
+    if (!is_name_of(file, opened.number()) && attempt < most_attempts) continue;
     lock_ = std::move(opened);
     const std::string text = this_process();
     // On a full disk the run fails for reasons that matter more.
@@ -120,8 +122,11 @@ bool RunFolder::lock() {
 void RunFolder::create() {
   try {
     if (!lock_.is_open()) {
-      do make_folders();
-      while (!lock());
+      int attempt = 0;
+      do {
+        make_folders();
+        check(++attempt < most_attempts, ErrorCode::io_error, "creating ", path_.string(), " failed");
+      } while (!lock());
       refuse_other_content();
     }
   } catch (...) {
