@@ -16,7 +16,7 @@ class ModelDirectory : public ToolTest {
  protected:
   void SetUp() override {
     data_ = synth(30);
-    must_train(data_, at("model"), {"--task", "binary_classification", "--label-code", diabetes});
+    must_train(data_, at("model"), binary_task("visit:3"));
     sound_ = bytes_of_folder(at("model"));
     write("kept.csv", "an earlier answer");
   }
@@ -197,7 +197,20 @@ TEST_F(ModelDirectory, TrainingFiles) {
   expect_refusal(file, changed("task", "survival"), {"survival", "config.json"});
   expect_refusal(file, changed("label_code", 44054006), {"label_code is 44054006"});
   expect_refusal(file, changed("label_code", nullptr), {"--label-code"});
-  expect_refusal(file, changed("horizon_days", -1), {"-1"});
+  expect_refusal(file, changed("horizon_days", -1), {"--horizon-days is -1"});
+  expect_refusal(file, changed("gap_days", -1), {"--gap-days is -1"});
+  expect_refusal(file, changed("predict_at", "visit:0"), {"--predict-at is \"visit:0\""});
+  expect_refusal(file, changed("predict_at", 3), {"predict_at is 3"});
+  expect_refusal(file, changed("observed_until", "date:today"), {"--observed-until is \"date:today\""});
+  expect_refusal(file, changed("before", "yes"), {"before is \"yes\""});
+  expect_refusal(file, changed("before", true), {"--before without --labels"});
+  expect_refusal(file, changed("visit_by", "week"), {"visit_by is \"week\"", "day, time"});
+  expect_refusal(file, changed("encounters", true), {"encounters is true"});
+  expect_refusal(file, changed("encounters", "some"), {"encounters is \"some\"", "required"});
+  expect_refusal(file, changed("exclude_codes", {"*"}), {"\"*\""});
+  expect_refusal(file, changed("classes", "a"), {"classes is \"a\""});
+  expect_refusal(file, changed("split_given", 1), {"split_given is 1"});
+  expect_refusal(file, changed("min_code_count", "5"), {"min_code_count is \"5\""});
   expect_refusal(file, changed("seed", -1), {"seed is -1"});
   expect_refusal(file, changed("tables", "conditions"), {"tables is \"conditions\""});
   expect_refusal(file, changed("tables", {1}), {"tables"});

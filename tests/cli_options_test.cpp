@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include "host/data/cohort.hpp"
 #include "tests/tool_test.hpp"
 
 namespace ragtime::test {
@@ -60,6 +61,9 @@ INSTANTIATE_TEST_SUITE_P(
         Numeric{"--validation", {"0", "1", "-0.2", "1.5"}, "--validation"},
         Numeric{"--seed", {"99999999999999999999", "1.5", "18446744073709551616"}, "--seed"},
         Numeric{"--horizon-days", {"0", "-0.5", "1000001"}, "--horizon-days"},
+        Numeric{"--gap-days", {"-0.5", "1000001"}, "--gap-days"},
+        Numeric{"--min-code-count", {"99999999999999999999", "1.5", "2147483648"}, "--min-code-count"},
+        Numeric{"--code-dropout", {"1", "-0.1", "2"}, "--code-dropout"},
         Numeric{"--embedding-dim", {"99999999999999999999", "0", "1.5", "1048577"}, "embedding"},
         Numeric{"--hidden-dim", {"99999999999999999999", "0", "1.5", "1048577", "1000000"}, "hidden"},
         Numeric{"--num-layers", {"99999999999999999999", "0", "1.5", "1025"}, "layers"}),
@@ -175,7 +179,7 @@ TEST_F(Options, DataThatAreNotThereOrHoldNothing) {
 
 TEST_F(Options, LabelsThatDoNotFitTheData) {
   const std::string data = synth(30);
-  const std::string patient = lines_of(bytes_of(data + "/procedures.csv")).at(1).substr(11, 36);
+  const std::string patient = read_cohort(data).patient_ids.at(0);
   const auto labels = [&](const std::string& lines) {
     return write("labels.csv", "patient_id,label\n" + lines).string();
   };

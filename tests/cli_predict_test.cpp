@@ -5,7 +5,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <cstdio>
 #include <thread>
 
@@ -39,48 +38,41 @@ class Predict : public ToolTest {
     const int writer = ::open(pipe.c_str(), O_WRONLY | O_NONBLOCK);
     if (writer >= 0) ::close(writer);
   }
-  // The visits of a cohort for which keep(patient, visit of the patient) holds, as a folder of one table.
+  // The events of a cohort for which keep(patient, visit of the patient, time) holds, as a folder of one
+  // table and of the encounters, which are all visits.
   std::string write_cohort(const Cohort& cohort, const std::string& name,
-                           const std::function<bool(std::int64_t, std::int64_t)>& keep) const {
-    std::string table = "START,PATIENT,ENCOUNTER,CODE\n";
+                           const std::function<bool(std::int64_t, std::int64_t, Time)>& keep) const {
+    std::string table = "START,PATIENT,ENCOUNTER,CODE\n", encounters = "Id,START,PATIENT\n";
     for (std::int64_t p = 0; p < cohort.patients(); ++p)
       for (std::int64_t v = cohort.visit_offsets[p]; v < cohort.visit_offsets[p + 1]; ++v) {
-        if (!keep(p, v - cohort.visit_offsets[p])) continue;
-        const std::chrono::sys_seconds time{std::chrono::seconds(cohort.visit_times[v])};
-        const auto day = std::chrono::floor<std::chrono::days>(time);
-        const std::chrono::year_month_day date{day};
-        const std::chrono::hh_mm_ss clock{time - day};
-        char start[64], encounter[32];
-        std::snprintf(start, sizeof start, "%04d-%02u-%02uT%02d:%02d:%02dZ", static_cast<int>(date.year()),
-                      static_cast<unsigned>(date.month()), static_cast<unsigned>(date.day()),
-                      static_cast<int>(clock.hours().count()), static_cast<int>(clock.minutes().count()),
-                      static_cast<int>(clock.seconds().count()));
+        char encounter[32];
         std::snprintf(encounter, sizeof encounter, "e%09lld", static_cast<long long>(v));
-        for (const std::int32_t code : cohort.visit_codes(v))
-          table += std::string(start) + "," + cohort.patient_ids[p] + "," + encounter + "," +
-                   cohort.code_names[code] + "\n";
+        encounters += std::string(encounter) + "," + to_text(cohort.visit_times[v]) + "," +
+                      cohort.patient_ids[p] + "\n";
+        for (std::int64_t i = cohort.code_offsets[v]; i < cohort.code_offsets[v + 1]; ++i)
+          if (keep(p, v - cohort.visit_offsets[p], cohort.code_times[i]))
+            table += to_text(cohort.code_times[i]) + "," + cohort.patient_ids[p] + "," + encounter + "," +
+                     cohort.code_names[cohort.codes[i]] + "\n";
       }
     std::filesystem::create_directory(at(name));
     write(name + "/conditions.csv", table);
+    write(name + "/encounters.csv", encounters);
     return at(name);
+  }
+  std::string predicted(const std::string& data, const Arguments& more) const {
+    const ToolResult result = run_tool(predict(at("model"), data, at("predicted.csv")) + more);
+    EXPECT_EQ(result.status, 0) << result.err;
+    EXPECT_EQ(result.out, "");
+    return bytes_of(at("predicted.csv"));
   }
 };
 
-std::int64_t first_visit_with(const Cohort& cohort, std::int64_t patient, const char* code) {
-  const std::int32_t wanted = cohort.find_code(code);
-  const std::int64_t begin = cohort.visit_offsets[patient], end = cohort.visit_offsets[patient + 1];
-  for (std::int64_t v = begin; v < end; ++v)
-    for (const std::int32_t found : cohort.visit_codes(v))
-      if (found == wanted) return v - begin;
-  return end - begin;
-}
-
 TEST_F(Predict, PatientLevelFormat) {
   const std::string data = synth(60);
-  must_train(data, at("model"), {"--task", "binary_classification", "--label-code", diabetes});
+  must_train(data, at("model"), binary_task("visit:3"));
   const auto lines = lines_of(must_predict(at("model"), data));
   EXPECT_EQ(lines.at(0), "patient_id,p0");
-  std::vector<std::string> patients, expected;
+  std::vector<std::string> patients;
   std::size_t most_digits = 0;
   for (std::size_t i = 1; i < lines.size(); ++i) {
     const std::size_t comma = lines[i].find(',');
@@ -97,10 +89,8 @@ TEST_F(Predict, PatientLevelFormat) {
   EXPECT_EQ(most_digits,
             std::string("0.123456789").size());  // a number of so many digits is not cut to fewer
   const Cohort cohort = read_cohort(data);
-  for (std::int64_t p = 0; p < cohort.patients(); ++p)
-    if (first_visit_with(cohort, p, diabetes) > 0) expected.push_back(cohort.patient_ids[p]);
-  EXPECT_TRUE(std::is_sorted(expected.begin(), expected.end()));
-  EXPECT_EQ(patients, expected);
+  EXPECT_TRUE(std::is_sorted(cohort.patient_ids.begin(), cohort.patient_ids.end()));
+  EXPECT_EQ(patients, cohort.patient_ids);
 }
 
 TEST_F(Predict, VisitLevelFormatAndSeveralOutputs) {
@@ -161,49 +151,89 @@ TEST_F(Predict, IdsWithCommasAndQuotesAreQuoted) {
   EXPECT_THAT(result.err, HasSubstr("warning: the model knows none of the codes of this data"));
 }
 
-TEST_F(Predict, TheCutIsCausal) {
+// The label code is a code like others: what was known is input, whether the code is in it or after it.
+TEST_F(Predict, EverythingIsInputOrEverythingUpToATime) {
   const std::string data = synth(120);
-  must_train(data, at("model"), {"--task", "binary_classification", "--label-code", diabetes});
+  must_train(data, at("model"), binary_task("visits"));
+  std::filesystem::rename(at("model/training.json"), at("kept.json"));  // which names the tables
   const Cohort cohort = read_cohort(data);
-  const auto first = [&](std::int64_t p) { return first_visit_with(cohort, p, diabetes); };
-  const auto visits = [&](std::int64_t p) { return cohort.visit_offsets[p + 1] - cohort.visit_offsets[p]; };
-  const std::string all = write_cohort(cohort, "all", [](auto, auto) { return true; });
-  const std::string before = write_cohort(cohort, "before", [&](auto p, auto t) { return t < first(p); });
-  const Lines lines = by_patient(must_predict(at("model"), all));
-  EXPECT_GT(lines.size(), 100u);
-  EXPECT_EQ(by_patient(must_predict(at("model"), data)), lines);  // the tables are what the cohort is
-  EXPECT_EQ(by_patient(must_predict(at("model"), before)), lines);
+  const std::string all = write_cohort(cohort, "all", [](auto, auto, auto) { return true; });
+  const std::string whole = must_predict(at("model"), all);
+  EXPECT_EQ(by_patient(whole).size(), 120u);
+  EXPECT_EQ(must_predict(at("model"), data), whole);  // the table is what the cohort is
+  std::filesystem::rename(at("kept.json"), at("model/training.json"));
+  EXPECT_EQ(must_predict(at("model"), data), whole);  // the same window or label or none
 
-  // Whoever has the code in the first visit has nothing to predict from.
-  std::int64_t left_out = 0;
-  for (std::int64_t p = 0; p < cohort.patients(); ++p) left_out += first(p) < visits(p);
-  ASSERT_GT(left_out, 3);
-  const std::string from =
-      write_cohort(cohort, "from", [&](auto p, auto t) { return first(p) == visits(p) || t >= first(p); });
-  const ToolResult result = run_tool(predict(at("model"), from, at("from.csv")));
-  EXPECT_EQ(result.status, 0) << result.err;
-  EXPECT_THAT(result.err,
-              HasSubstr(std::to_string(left_out) + " patients have 44054006 in their first visit"));
-  const Lines rest = by_patient(bytes_of(at("from.csv")));
-  EXPECT_EQ(static_cast<std::int64_t>(rest.size()), cohort.patients() - left_out);
-  for (const auto& [patient, line] : rest) EXPECT_EQ(line, lines.at(patient));
+  for (const std::string text : {"2019-06-30", "2019-06-30T12:00:00Z", "2019-06-30T14:00:00+02:00"}) {
+    SCOPED_TRACE(text);
+    Timestamp time;
+    ASSERT_TRUE(parse_timestamp(text, time));
+    const std::string cut =
+        write_cohort(cohort, text, [&](auto, auto, Time known) { return known <= time.known_by(); });
+    std::filesystem::rename(at("model/training.json"), at("kept.json"));
+    const Lines expected = by_patient(must_predict(at("model"), cut));
+    std::filesystem::rename(at("kept.json"), at("model/training.json"));
+    EXPECT_LT(expected.size(), 120u);
+    EXPECT_GT(expected.size(), 60u);
+    const ToolResult result = run_tool(predict(at("model"), data, at("at.csv")) + Arguments{"--at", text});
+    EXPECT_EQ(result.status, 0) << result.err;
+    EXPECT_THAT(result.err, HasSubstr("warning: " + std::to_string(120 - expected.size()) +
+                                      " patients have no visit by " + text + ", left out"));
+    const std::string at_time = bytes_of(at("at.csv"));
+    EXPECT_EQ(lines_of(at_time).at(0), "patient_id,prediction_time,p0");
+    Lines actual;
+    for (const auto& [patient, line] : by_patient(at_time)) {
+      EXPECT_THAT(line, testing::StartsWith(to_text(time.known_by()) + ","));
+      actual[patient] = line.substr(line.find(',') + 1);
+    }
+    EXPECT_EQ(actual, expected);
+    std::int64_t changed = 0;
+    for (const auto& [patient, line] : by_patient(whole))
+      changed += actual.contains(patient) && actual.at(patient) != line;
+    EXPECT_GT(changed, 50);
+  }
 }
 
-TEST_F(Predict, WithoutTrainingJsonEveryVisitIsInput) {
-  const std::string data = synth(120);
-  must_train(data, at("model"), {"--task", "binary_classification", "--label-code", diabetes});
-  const Lines cut = by_patient(must_predict(at("model"), data));
-  std::filesystem::remove(at("model/training.json"));
-  const Lines whole = by_patient(must_predict(at("model"), data));
-  EXPECT_EQ(whole.size(), 120u);
-  const Cohort cohort = read_cohort(data);
-  for (std::int64_t p = 0; p < cohort.patients(); ++p) {
-    const std::string& id = cohort.patient_ids[p];
-    const bool has_code =
-        first_visit_with(cohort, p, diabetes) < cohort.visit_offsets[p + 1] - cohort.visit_offsets[p];
-    if (!cut.contains(id)) continue;
-    EXPECT_EQ(cut.at(id) != whole.at(id), has_code) << id;
-  }
+TEST_F(Predict, BeforeATimeLeavesOutWhatHappenedAtIt) {
+  must_train(synth(60), at("model"),
+             {"--task", "visit_binary", "--label-code", diabetes, "--min-code-count", "0"});
+  const std::string code = lines_of(bytes_of(at("model/vocabulary.txt"))).at(2);
+  const std::string row = code.substr(0, code.find('\t')) + "\n", other = "other\n";
+  const std::string events =
+      "subject_id,time,code\na,2020-01-01,start\nb,2020-01-01T08:00:00Z,start\n"
+      "a,2020-01-02T10:00:00Z," +
+      row;
+  write("events.csv", events + "a,2020-01-02T10:00:00.000001Z,other\n");
+  write("cut.csv", events);
+  write("before.csv", "subject_id,time,code\na,2020-01-01,start\nb,2020-01-01T08:00:00Z,start\n");
+  const auto values = [&](const std::string& data, const Arguments& more) {
+    std::vector<std::string> lines;
+    for (const std::string& line : lines_of(predicted(at(data), more)))
+      lines.push_back(line.substr(line.rfind(',')));
+    return lines;
+  };
+  const Arguments at_ten = {"--at", "2020-01-02T10:00:00Z"};
+  EXPECT_EQ(values("events.csv", at_ten), values("cut.csv", {}));
+  EXPECT_EQ(values("events.csv", at_ten + Arguments{"--before"}), values("before.csv", {}));
+  // A date without a time of day may be its last moment.
+  EXPECT_EQ(values("before.csv", {"--at", "2020-01-01T23:59:59Z"}).size(), 2u);
+  EXPECT_EQ(values("before.csv", {"--at", "2020-01-01"}).size(), 3u);
+  EXPECT_EQ(values("before.csv", {"--at", "2020-01-01", "--before"}).size(), 2u);
+}
+
+TEST_F(Predict, TimesThatMakeNoSense) {
+  const Arguments asked = predict(at("none"), at("none"), at("out.csv"));
+  for (const char* time : {"today", "2020-13-01", "2020-02-30", "2020", "2020-01-01T25:00:00"})
+    expect_refused(run_tool(asked + Arguments{"--at", time}), 2, {"--at is ", time, "2020-01-31"});
+  expect_refused(run_tool(asked + Arguments{"--at", "2020-01-01", "--labels", at("x.csv")}), 2,
+                 {"--at and --labels"});
+  expect_refused(run_tool(asked + Arguments{"--before"}), 2, {"--before without --at or --labels"});
+  must_train(synth(30), at("model"), {"--task", "next_visit"});
+  write("times.csv", "subject_id,prediction_time\na,2020-01-01\n");
+  expect_refused(
+      run_tool(predict(at("model"), at("cohort"), at("out.csv")) + Arguments{"--labels", at("times.csv")}), 1,
+      {"--labels", "next_visit", "--at"});
+  EXPECT_FALSE(std::filesystem::exists(at("out.csv")));
 }
 
 TEST_F(Predict, APatientDoesNotDependOnTheOthers) {
@@ -212,8 +242,9 @@ TEST_F(Predict, APatientDoesNotDependOnTheOthers) {
              {"--task", "visit_binary", "--label-code", diabetes, "--aggregation", "attention"});
   const Cohort cohort = read_cohort(data);
   const Lines lines = by_patient(must_predict(at("model"), data), 2);
-  const std::string one = write_cohort(cohort, "one", [](auto p, auto) { return p == 17; });
-  const std::string some = write_cohort(cohort, "some", [](auto p, auto) { return p % 3 == 1; });
+  std::filesystem::remove(at("model/training.json"));  // which names the tables
+  const std::string one = write_cohort(cohort, "one", [](auto p, auto, auto) { return p == 17; });
+  const std::string some = write_cohort(cohort, "some", [](auto p, auto, auto) { return p % 3 == 1; });
   for (const std::string& part : {one, some}) {
     const Lines part_lines = by_patient(must_predict(at("model"), part), 2);
     EXPECT_FALSE(part_lines.empty());

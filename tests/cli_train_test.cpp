@@ -15,8 +15,8 @@ namespace {
 using testing::HasSubstr;
 
 const std::vector<std::string> run_files = {
-    "checkpoint.safetensors", "config.json",   "history.json",  "history.svg",
-    "model.safetensors",      "training.json", "vocabulary.txt"};
+    "checkpoint.safetensors", "config.json", "history.json",  "history.svg",
+    "model.safetensors",      "splits.csv",  "training.json", "vocabulary.txt"};
 
 std::vector<std::string> words_of(const std::string& line) {
   std::istringstream stream(line);
@@ -50,12 +50,13 @@ class TrainTask : public Train, public testing::WithParamInterface<TaskRun> {};
 
 TEST_P(TrainTask, WritesAModelItsHistoryAndATable) {
   const auto& [task, with_labels, metrics] = GetParam();
-  const std::string data = synth(60);
+  const std::string data = synth(120);
   Arguments target = {"--task", task};
   if (with_labels)
     target = target + Arguments{"--labels", labels(data, 3)};
   else if (task != std::string("next_visit"))
     target = target + Arguments{"--label-code", diabetes};
+  if (task == std::string("binary_classification")) target = target + Arguments{"--predict-at", "visits"};
   const ToolResult result = run_tool(train(data, at("model"), target + Arguments{"--seed", "7"}));
   ASSERT_EQ(result.status, 0) << result.err;
   EXPECT_EQ(names_of(bytes_of_folder(at("model"))), run_files);
@@ -83,7 +84,7 @@ TEST_P(TrainTask, WritesAModelItsHistoryAndATable) {
   EXPECT_EQ(history["task"], task);
   ASSERT_EQ(history["epochs"].size(), 2u);
   const auto lines = lines_of(result.out);
-  ASSERT_EQ(lines.size(), 4u) << result.out;
+  ASSERT_EQ(lines.size(), 5u) << result.out;
   Arguments header = {"epoch", "train", "loss", "valid", "loss"};
   EXPECT_EQ(words_of(lines[0]), header + metrics + Arguments{"rows/s"});
   for (std::size_t e = 0; e < 2; ++e) {
@@ -102,7 +103,17 @@ TEST_P(TrainTask, WritesAModelItsHistoryAndATable) {
   }
   EXPECT_THAT(lines[3], HasSubstr("Best epoch " + history["best_epoch"].dump() + ","));
   EXPECT_THAT(lines[3], HasSubstr(at("model/history.svg")));
-  EXPECT_THAT(result.err, HasSubstr("60 patients"));
+  // And those of the best epoch once more.
+  const auto& best = history["epochs"][history["best_epoch"].get<std::size_t>() - 1]["metrics"];
+  std::string results;
+  for (const auto& [name, value] : best.items()) {
+    char number[32];
+    std::snprintf(number, sizeof number, "%.4f", value.get<double>());
+    results += (results.empty() ? "" : ", ") + name + " " + number;
+  }
+  const bool binary = task == std::string("binary_classification") || task == std::string("visit_binary");
+  EXPECT_THAT(lines[4], testing::MatchesRegex("Validation " + results + (binary ? "; the length.*" : "")));
+  EXPECT_THAT(result.err, HasSubstr("120 patients"));
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -116,20 +127,32 @@ INSTANTIATE_TEST_SUITE_P(
 
 TEST_F(Train, TheVocabularyIsTheTrainingPatientsCodesInStringOrder) {
   const std::string data = synth(40);
-  must_train(data, at("model"),
-             {"--task", "regression", "--labels", labels(data, 4), "--seed", "5", "--validation", "0.3"});
   const Cohort cohort = read_cohort(data);
-  std::set<std::string> codes, others;
+  std::map<std::string, std::set<std::int64_t>> patients;  // of training, by code
+  std::set<std::string> others;
   for (std::int64_t p = 1; p < cohort.patients(); ++p)  // the first has no label
     for (std::int64_t v = cohort.visit_offsets[p]; v < cohort.visit_offsets[p + 1]; ++v)
       for (const std::int32_t code : cohort.visit_codes(v))
-        (split_position(cohort.patient_ids[p], 5) < 0.3 ? others : codes).insert(cohort.code_names[code]);
-  std::string expected = "[PAD]\t0\n[UNK]\t1\n";
-  int id = 2;
-  for (const std::string& code : codes) expected += code + "\t" + std::to_string(id++) + "\n";
-  EXPECT_EQ(bytes_of(at("model/vocabulary.txt")), expected);
-  EXPECT_FALSE(std::includes(codes.begin(), codes.end(), others.begin(), others.end()))
-      << "this cohort tells nothing";
+        if (split_position(cohort.patient_ids[p], 5) < 0.3)
+          others.insert(cohort.code_names[code]);
+        else
+          patients[cohort.code_names[code]].insert(p);
+  EXPECT_TRUE(std::any_of(others.begin(), others.end(), [&](const auto& code) {
+    return !patients.contains(code);
+  })) << "this cohort tells nothing";
+  for (const char* count : {"0", "2", ""}) {
+    const std::string out = at(std::string("model") + count);
+    const Arguments option = *count == 0 ? Arguments{} : Arguments{"--min-code-count", count};
+    must_train(data, out,
+               option + Arguments{"--task", "regression", "--labels", labels(data, 4), "--seed", "5",
+                                  "--validation", "0.3"});
+    std::string expected = "[PAD]\t0\n[UNK]\t1\n";
+    int id = 2;
+    const std::size_t fewest = *count == 0 ? 5 : std::stoul(count);
+    for (const auto& [code, who] : patients)
+      if (who.size() >= fewest) expected += code + "\t" + std::to_string(id++) + "\n";
+    EXPECT_EQ(bytes_of(out + "/vocabulary.txt"), expected) << count;
+  }
 }
 
 TEST_F(Train, CountsLabelsWithoutPatientsAndPatientsWithoutLabels) {
@@ -175,12 +198,26 @@ TEST_F(Train, ResumeWithOtherOptionsOrDataIsRefused) {
   const Arguments begun = {"--task", "visit_binary", "--label-code", diabetes, "--resume"};
   must_train(data, at("model"), {"--task", "visit_binary", "--label-code", diabetes});
   const Folder before = bytes_of_folder(at("model"));
-  const std::vector<std::pair<std::string, std::string>> changes = {
-      {"--hidden-dim", "9"},    {"--embedding-dim", "7"},   {"--batch-size", "9"},
-      {"--horizon-days", "30"}, {"--tables", "conditions"}, {"--num-layers", "2"},
-      {"--aggregation", "sum"}, {"--dropout", "0.5"},       {"--lr", "0.01"},
-      {"--clip", "1"},          {"--weight-decay", "0.3"},  {"--validation", "0.4"},
-      {"--seed", "3"}};
+  const std::vector<std::pair<std::string, std::string>> changes = {{"--hidden-dim", "9"},
+                                                                    {"--embedding-dim", "7"},
+                                                                    {"--batch-size", "9"},
+                                                                    {"--horizon-days", "30"},
+                                                                    {"--tables", "conditions"},
+                                                                    {"--num-layers", "2"},
+                                                                    {"--aggregation", "sum"},
+                                                                    {"--dropout", "0.5"},
+                                                                    {"--lr", "0.01"},
+                                                                    {"--clip", "1"},
+                                                                    {"--weight-decay", "0.3"},
+                                                                    {"--validation", "0.4"},
+                                                                    {"--seed", "3"},
+                                                                    {"--gap-days", "7"},
+                                                                    {"--predict-at", "sample:0.5"},
+                                                                    {"--min-code-count", "2"},
+                                                                    {"--code-dropout", "0.2"},
+                                                                    {"--observed-until", "record"},
+                                                                    {"--exclude-codes", "SYN-A*"},
+                                                                    {"--visit-by", "time"}};
   for (const auto& [option, value] : changes) {
     expect_refused(run_tool(train(data, at("model"), begun + Arguments{option, value})), 1,
                    {"--resume with " + option, value, "the same options"});
@@ -188,6 +225,11 @@ TEST_F(Train, ResumeWithOtherOptionsOrDataIsRefused) {
   }
   expect_refused(run_tool(train(data, at("model"), {"--task", "next_visit", "--resume"})), 1,
                  {"--resume with --task"});
+  expect_refused(run_tool(train(data, at("model"), begun + Arguments{"--split", "0.6,0.4"})), 1,
+                 {"--resume with --validation 0.4"});
+  expect_refused(
+      run_tool(train(data, at("model"), begun + Arguments{"--split-file", at("model/splits.csv")})), 1,
+      {"--resume with --split-file"});
   expect_refused(run_tool(train(data, at("model"), begun + Arguments{"--batch-rows", "50"})), 1,
                  {"--resume with --batch-size 0"});
   expect_refused(run_tool(train(other, at("model"), begun)), 1,
@@ -246,12 +288,11 @@ TEST_F(Train, ARunThatDivergesSaysSo) {
 
 TEST_F(Train, LearnsWhoWillHaveDiabetes) {
   const std::string data = synth(600);
-  must_train(data, at("model"),
-             {"--task", "binary_classification", "--label-code", diabetes, "--epochs", "6", "--lr", "0.02"});
+  must_train(data, at("model"), binary_task("sample:0.5") + Arguments{"--epochs", "4", "--lr", "0.02"});
   const auto history = json_of(at("model/history.json"));
   const auto& best = history["epochs"][history["best_epoch"].get<std::size_t>() - 1];
   EXPECT_GT(best["metrics"]["auroc"].get<double>(), 0.65) << history.dump(1);
-  EXPECT_LT(best["train_loss"], history["epochs"][0]["train_loss"]);
+  EXPECT_LT(history["epochs"][3]["train_loss"], history["epochs"][0]["train_loss"]);
 }
 
 }  // namespace

@@ -17,13 +17,19 @@ TEST_F(Usage, HelpOfEveryCommandNamesItsOptions) {
       {"synth", {"--patients", "--out", "--seed"}},
       {"info",
        {"--data", "--tables", "--batch-size", "--plan", "--device-model", "--measure", "RAGTIME_CACHE_DIR"}},
-      {"train",
-       {"--data",    "--tables",        "--task",        "--label-code", "--labels",      "--horizon-days",
-        "--preset",  "--embedding-dim", "--hidden-dim",  "--num-layers", "--aggregation", "--bidirectional",
-        "--dropout", "--epochs",        "--batch-size",  "--batch-rows", "--lr",          "--weight-decay",
-        "--clip",    "--patience",      "--validation",  "--seed",       "--device",      "--resume",
-        "--out",     "next_visit",      "ragtime train "}},
-      {"predict", {"--model", "--data", "--out", "--device", "--tables", "patient_id,visit,p0"}}};
+      {"train", {"--data",           "--tables",         "--task",          "--label-code",
+                 "--labels",         "--horizon-days",   "--predict-at",    "--gap-days",
+                 "--observed-until", "--before",         "--exclude-codes", "--split",
+                 "--split-file",     "--min-code-count", "--code-dropout",  "--visit-by",
+                 "--strict",         "--preset",         "--embedding-dim", "--hidden-dim",
+                 "--num-layers",     "--aggregation",    "--bidirectional", "--dropout",
+                 "--epochs",         "--batch-size",     "--batch-rows",    "--lr",
+                 "--weight-decay",   "--clip",           "--patience",      "--validation",
+                 "--seed",           "--device",         "--resume",        "--out",
+                 "next_visit",       "ragtime train "}},
+      {"predict",
+       {"--model", "--data", "--out", "--device", "--tables", "--at", "--labels", "--before", "--visit-by",
+        "patient_id,visit,p0"}}};
   for (const auto& [command, parts] : options)
     for (const char* flag : {"--help", "-h"}) {
       const ToolResult help = run_tool(command.empty() ? Arguments{flag} : Arguments{command, flag});

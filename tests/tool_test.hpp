@@ -54,6 +54,11 @@ inline std::vector<std::string> names_of(const Folder& files) {
   return names;
 }
 
+// The options of binary_classification: whether diabetes occurs in the year after each prediction.
+inline Arguments binary_task(const std::string& predict_at) {
+  return {"--task", "binary_classification", "--label-code", diabetes, "--predict-at", predict_at};
+}
+
 // Says which file differs instead of printing both.
 inline testing::AssertionResult same_files(const Folder& actual, const Folder& expected) {
   if (names_of(actual) != names_of(expected))
