@@ -246,6 +246,37 @@ TEST_F(Labels, TheLimitIsTheEventsTimeWhereEncountersAre) {
   EXPECT_EQ(value("2020-01-02T18:00:00Z,p,e2,c3\n2020-01-02T10:30:00Z,p,e3,c2\n"), known);
 }
 
+// Nor does training see such an encounter, or the code that only it has, in its vocabulary.
+TEST_F(Labels, EncountersWithoutACodeByThenAreNotTrainedOn) {
+  std::string file = "subject_id,prediction_time,boolean_value\n";
+  const auto folder = [&](const std::string& name, bool evening) {
+    std::filesystem::create_directory(at(name));
+    std::string encounters = "Id,START,PATIENT\n", rows = "START,PATIENT,ENCOUNTER,CODE\n";
+    file = file.substr(0, file.find('\n') + 1);
+    for (int p = 0; p < 40; ++p) {
+      const std::string id = "p" + std::to_string(100 + p);
+      for (const char* encounter : {"e1,2020-01-01T08", "e2,2020-01-02T08", "e3,2020-01-02T10"})
+        encounters += id + encounter + ":00:00Z," + id + "\n";
+      rows += "2020-01-01T08:30:00Z," + id + "," + id + "e1,c" + std::to_string(p % 5) + "\n";
+      if (evening) rows += "2020-01-02T18:00:00Z," + id + "," + id + "e2,evening\n";
+      rows += "2020-01-02T10:30:00Z," + id + "," + id + "e3,c" + std::to_string(p % 3) + "\n";
+      file += id + ",2020-01-02T12:00:00Z," + (p % 2 ? "true" : "false") + "\n";
+    }
+    write(name + "/encounters.csv", encounters);
+    write(name + "/conditions.csv", rows);
+    return at(name);
+  };
+  const std::string with = folder("with", true), without = folder("without", false);
+  const std::string times = labels(file);
+  data_ = with;
+  must_run(task("binary_classification", times));
+  data_ = without;
+  must_run(task("binary_classification", times, "other"));
+  for (const char* name : {"/vocabulary.txt", "/model.safetensors", "/history.json"})
+    EXPECT_EQ(bytes_of(at("model") + name), bytes_of(at("other") + name)) << name;
+  EXPECT_EQ(predicted(with, times), predicted(without, times));
+}
+
 TEST_F(Labels, BeforeIsPartOfTheModel) {
   // Every event of a label's day is at its very time.
   std::string events = "subject_id,time,code\n", file = "subject_id,prediction_time,boolean_value\n",

@@ -14,8 +14,11 @@ struct Size {
 };
 
 Size size_of(const EncodedCohort& encoded, const Example& example) {
-  const std::int64_t first = encoded.cohort->visit_offsets[example.patient];
-  return {example.visits, encoded.code_offsets[first + example.visits] - encoded.code_offsets[first]};
+  Size size{.visits = example.visits};
+  for_each_visit(*encoded.cohort, example, [&](std::int64_t visit) {
+    size.codes += encoded.code_offsets[visit + 1] - encoded.code_offsets[visit];
+  });
+  return size;
 }
 
 Capacity widened(const Capacity& a, const Capacity& b) {

@@ -23,14 +23,13 @@ RaggedBatch make_batch(const EncodedCohort& encoded, const ExampleSet& set,
     const Example& example = set.examples[index];
     lengths.push_back(example.visits);
     batch.sequence_ids.push_back(static_cast<std::uint32_t>(example.patient));
-    const std::int64_t first = cohort.visit_offsets[example.patient];
-    for (std::int64_t visit = first; visit < first + example.visits; ++visit) {
+    for_each_visit(cohort, example, [&](std::int64_t visit) {
       for (std::int64_t i = encoded.code_offsets[visit]; i < encoded.code_offsets[visit + 1]; ++i)
         if (encoded.code_times[i] <= example.until) batch.codes.push_back(encoded.codes[i]);
       check(batch.codes.size() <= std::numeric_limits<std::int32_t>::max(), ErrorCode::out_of_range,
             "a batch holds more than 2^31 - 1 codes: use a smaller --batch-size or --batch-rows");
       batch.code_offsets.push_back(static_cast<std::int32_t>(batch.codes.size()));
-    }
+    });
   }
   batch.layout = RaggedLayout::from_lengths(lengths);
   return batch;

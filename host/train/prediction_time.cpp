@@ -86,10 +86,21 @@ bool is_at_visits(PredictionRule rule) {
   return rule == PredictionRule::visit || rule == PredictionRule::visits || rule == PredictionRule::sample;
 }
 
+bool is_known_by(const Cohort& cohort, std::int64_t visit, Time time) {
+  const auto begin = cohort.code_times.begin() + cohort.code_offsets[visit];
+  const auto end = cohort.code_times.begin() + cohort.code_offsets[visit + 1];
+  return cohort.visit_ends[visit] <= time ||
+         std::any_of(begin, end, [&](Time known) { return known <= time; });
+}
+
 std::int32_t visits_by(const Cohort& cohort, std::int64_t patient, Time time) {
-  const auto begin = cohort.visit_times.begin() + cohort.visit_offsets[patient];
+  const std::int64_t first = cohort.visit_offsets[patient];
+  const auto begin = cohort.visit_times.begin() + first;
   const auto end = cohort.visit_times.begin() + cohort.visit_offsets[patient + 1];
-  const std::ptrdiff_t visits = std::upper_bound(begin, end, time) - begin;
+  const std::ptrdiff_t begun = std::upper_bound(begin, end, time) - begin;
+  std::ptrdiff_t visits = begun;
+  for (std::int64_t visit = first + begun - 1; visit >= first && cohort.visit_ends[visit] > time; --visit)
+    visits -= !is_known_by(cohort, visit, time);
   check(visits <= std::numeric_limits<std::int32_t>::max(), ErrorCode::out_of_range, "patient ",
         cohort.patient_ids[patient], " has ", visits, " visits: expected fewer than 2^31");
   return static_cast<std::int32_t>(visits);

@@ -42,7 +42,7 @@ bool is_at_visits(PredictionRule rule);
 // A time at which something is predicted for a patient.
 struct PredictionPoint {
   Time time = 0;  // everything known by then is input: a visit counts at the end of its day (visit_ends)
-  std::int32_t visits = 0;  // of the patient that began by then; 0: there is no history
+  std::int32_t visits = 0;  // of the patient that are known by then; 0: there is no history
   std::int32_t visit = -1;  // where it is made at one, which it is
 };
 
@@ -51,7 +51,12 @@ struct PredictionPoint {
 std::vector<PredictionPoint> prediction_points(const Cohort& cohort, std::int64_t patient,
                                                const PredictAt& predict_at, std::uint64_t seed);
 
-// How many of a patient's visits began by a time.
+// Whether anything of a visit is known by a time. Of an encounter that has begun and has no code yet, not
+// even that there will be one.
+bool is_known_by(const Cohort& cohort, std::int64_t visit, Time time);
+
+// How many of a patient's visits are known by a time. Those of the last day need not be the first ones: of
+// two encounters, that which began first may have its first code last.
 std::int32_t visits_by(const Cohort& cohort, std::int64_t patient, Time time);
 
 }  // namespace ragtime

@@ -40,7 +40,8 @@ bool has_window(const TaskOptions& options);
 // Throws Error(invalid_argument) when the task lacks what it learns from, or is given what it has no use for.
 void validate(const TaskOptions& options);
 
-// One sequence: the first `visits` visits of a patient, and of their codes those known by `until`.
+// One sequence: the first `visits` visits of a patient that are known by `until`, and of their codes those
+// that are.
 struct Example {
   std::int64_t patient = 0;  // index into the cohort
   std::int32_t visits = 0;
@@ -50,6 +51,17 @@ struct Example {
   bool observed = false;         // survival
   std::int64_t first_row = 0;    // visit_binary: of its rows in ExampleSet::row_values
 };
+
+// Calls use(visit), an index into the cohort, for each visit of an example in order.
+template <class Use>
+void for_each_visit(const Cohort& cohort, const Example& example, Use use) {
+  std::int64_t visit = cohort.visit_offsets[example.patient];
+  for (std::int32_t left = example.visits; left > 0; ++visit) {
+    if (!is_known_by(cohort, visit, example.until)) continue;
+    use(visit);
+    --left;
+  }
+}
 
 // What became of the patients and of their prediction times, for a person to read.
 struct ExampleFlow {

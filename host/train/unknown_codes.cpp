@@ -19,15 +19,18 @@ std::vector<std::int64_t> patients_with_code(const Cohort& cohort, const Example
   std::vector<std::int64_t> counts(cohort.code_names.size()), counted_for(cohort.code_names.size(), -1);
   for (const std::int32_t index : indices) {  // a patient's examples are neighbours
     const Example& example = examples.examples[index];
-    const std::int64_t first = cohort.visit_offsets[example.patient];
-    const std::int64_t end =
-        whole_records ? cohort.visit_offsets[example.patient + 1] : first + example.visits;
-    for (std::int64_t i = cohort.code_offsets[first]; i < cohort.code_offsets[end]; ++i) {
-      const std::int32_t code = cohort.codes[i];
-      if (cohort.code_times[i] > example.until || counted_for[code] == example.patient) continue;
-      counted_for[code] = example.patient;
-      ++counts[code];
-    }
+    Example input = example;
+    if (whole_records)
+      input.visits = static_cast<std::int32_t>(cohort.visit_offsets[example.patient + 1] -
+                                               cohort.visit_offsets[example.patient]);
+    for_each_visit(cohort, input, [&](std::int64_t visit) {
+      for (std::int64_t i = cohort.code_offsets[visit]; i < cohort.code_offsets[visit + 1]; ++i) {
+        const std::int32_t code = cohort.codes[i];
+        if (cohort.code_times[i] > example.until || counted_for[code] == example.patient) continue;
+        counted_for[code] = example.patient;
+        ++counts[code];
+      }
+    });
   }
   return counts;
 }
