@@ -8,13 +8,15 @@
 Twice, as people write it: `padded`, the reference model, with codes padded within visits and masked; `embedding_bag`,
 which pads no codes.
 
-It begins with the parameters of INITIAL and takes the split, batches and optimizer of RUN (their other options but
---label-code, --seed and --epochs left at their defaults), so that its losses must be those in RUN's history: they are
-compared before any time is reported. It drops no codes, and a step of it does not depend on how many codes are rare. Batches are padded beforehand; an epoch's time is that of
-forward, loss, backward, clipping and optimizer alone.
+It begins with the parameters of INITIAL and takes the examples, split, batches and optimizer of RUN (next_visit, or
+binary_classification with --label-code and --predict-at date:; of their other options only --horizon-days, --seed and
+--epochs may differ from the defaults), so that its losses must be those in RUN's history: they are compared before any
+time is reported. It drops no codes, and a step of it does not depend on how many codes are rare. Batches are padded
+beforehand; an epoch's time is that of forward, loss, backward, clipping and optimizer alone.
 """
 
 import argparse
+import datetime
 import json
 import pathlib
 import sys
@@ -25,7 +27,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from ragtime_draws import plan_epoch, split_position
-from reference_cohort import encode, pad, read_cohort, read_vocabulary
+from reference_cohort import encode, known_by, last_time, pad, parse, read_cohort, read_timed_cohort, read_vocabulary
 from reference_model import ReferenceModel, load
 
 BATCH_SIZE, LEARNING_RATE, WEIGHT_DECAY, CLIP = 64, 1e-3, 0.01, 5.0  # ragtime train's defaults
@@ -48,14 +50,25 @@ class PaddedModel(ReferenceModel):
         return super().forward(batch["visit_codes"], batch["visit_mask"], batch["sequence_mask"])
 
 
-def examples_of(cohort, task, label_code):
+def examples_of(data, about):
     """patient -> (visits, label), as ragtime train takes them."""
-    if task == "next_visit":
-        return {patient: (visits, None) for patient, visits in cohort.items() if len(visits) > 1}
-    first = {patient: next((t for t, codes in enumerate(visits) if label_code in codes), None)
-             for patient, visits in cohort.items()}
-    return {patient: (visits[: first[patient]], float(first[patient] is not None))
-            for patient, visits in cohort.items() if first[patient] != 0}
+    if about["task"] == "next_visit":
+        return {patient: (visits, None) for patient, visits in read_cohort(data).items() if len(visits) > 1}
+    rule, _, date = (about["predict_at"] or "").partition(":")
+    if rule != "date" or about["gap_days"] != 0 or about["observed_until"] != "data":
+        sys.exit("expected --predict-at date:YYYY-MM-DD, no gap, and observation until the end of the data")
+    time = parse(date)[1]
+    end = time + datetime.timedelta(days=about["horizon_days"])
+    cohort = read_timed_cohort(data)
+    if end > last_time(data, cohort):
+        sys.exit(f"expected a window that is over by the end of the data: it ends at {end}")
+    examples = {}
+    for patient, visits in cohort.items():
+        first = min((visit[about["label_code"]] for visit in visits if about["label_code"] in visit), default=None)
+        known = known_by(visits, time)
+        if known and (first is None or first > time):
+            examples[patient] = known, float(first is not None and first <= end)
+    return examples
 
 
 def make_batch(patients, labels, vocabulary_size):
@@ -100,8 +113,7 @@ def read_run(data, folder):
     """The training examples of a run: vocabulary size, [(encoded visits, label)] and the seed."""
     about = json.loads((folder / "training.json").read_text())
     vocabulary = read_vocabulary(folder)
-    task = json.loads((folder / "config.json").read_text())["task"]
-    examples = examples_of(read_cohort(data), task, about["label_code"])
+    examples = examples_of(data, about)
     chosen = [(encode(visits, vocabulary), label) for patient, (visits, label) in examples.items()
               if split_position(patient, about["seed"]) >= about["validation"]]
     return len(vocabulary), chosen, about["seed"]

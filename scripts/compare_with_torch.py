@@ -17,7 +17,8 @@ import sys
 import tempfile
 
 SCRIPTS = pathlib.Path(__file__).resolve().parent
-TRAINING = {"binary_classification": ["--label-code", "10509002"], "next_visit": []}  # 10509002: acute bronchitis
+# 10509002: acute bronchitis. The date is a year before the end of the cohort in docs/performance.md.
+TRAINING = {"binary_classification": ["--label-code", "10509002", "--predict-at", "date:2018-01-01"], "next_visit": []}
 THREADS = {"OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAGTIME_THREADS"}
 
 
@@ -33,7 +34,8 @@ def output(command, threads):
 def ragtime_training(options, task, out, *arguments):
     """Rows/s of the epochs, from the table that ragtime train prints."""
     text = output([options.tool, "train", "--data", options.data, "--task", task, *TRAINING[task], "--preset", "small",
-                   "--device", "cpu", "--patience", 0, "--min-code-count", 0, "--code-dropout", 0, "--out", out, *arguments], options.threads)
+                   "--device", "cpu", "--patience", 0, "--min-code-count", 0, "--code-dropout", 0, "--out", out,
+                   *arguments], options.threads)
     return [float(rate.replace(",", "")) for rate in re.findall(r"^ +\d+ .* ([\d,]+)(?:  best)?$", text, re.M)]
 
 

@@ -43,10 +43,10 @@ def read_begins(folder):
     return begins
 
 
-def read_cohort(folder):
-    """Returns patient id -> visits in order, each a set of codes; patients in string order."""
+def read_timed_cohort(folder):
+    """Returns patient id -> visits in order, each code -> when it is first known; patients in string order."""
     begins = read_begins(folder)
-    visits = collections.defaultdict(lambda: (set(), []))
+    visits = collections.defaultdict(lambda: ({}, []))
     for table in TABLES:
         path = pathlib.Path(folder) / f"{table}.csv"
         if not path.exists():
@@ -55,15 +55,32 @@ def read_cohort(folder):
             day, time = parse(row["START"] if "START" in row else row["DATE"])
             begin_day, begin = begins.get((row["PATIENT"], row["ENCOUNTER"]), (None, None))
             if begin is not None and time < begin:
-                day = begin_day
+                day, time = begin_day, begin
             codes, times = visits[row["PATIENT"], row["ENCOUNTER"], day]
-            codes.add(row["CODE"])
+            codes[row["CODE"]] = min(time, codes.get(row["CODE"], time))
             times.append(begin if day == begin_day else time)
     patients = collections.defaultdict(list)
     for (patient, encounter, _), (codes, times) in visits.items():
         patients[patient].append((min(times), encounter, codes))
     return {patient: [codes for _, _, codes in sorted(patients[patient], key=lambda visit: visit[:2])]
             for patient in sorted(patients)}
+
+
+def read_cohort(folder):
+    """Returns patient id -> visits in order, each a set of codes; patients in string order."""
+    return {patient: [set(visit) for visit in visits] for patient, visits in read_timed_cohort(folder).items()}
+
+
+def last_time(folder, timed_cohort):
+    """The last time in the data, of an event or an encounter."""
+    codes = [time for visits in timed_cohort.values() for visit in visits for time in visit.values()]
+    return max(codes + [begin for _, begin in read_begins(folder).values()])
+
+
+def known_by(visits, time):
+    """Of timed visits, the sets of codes known by a time; a visit of which nothing is known is none."""
+    known = [{code for code, first in visit.items() if first <= time} for visit in visits]
+    return [codes for codes in known if codes]
 
 
 def read_vocabulary(folder):

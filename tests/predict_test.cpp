@@ -94,8 +94,9 @@ class Predict : public test::OnBackend {
     model.initialize(7);
     return model;
   }
-  PredictionSummary write(VisitLstm& model, const ExampleSet& examples) {
-    return write_predictions(model, backend, encoded_, examples, file_);
+  PredictionSummary write(VisitLstm& model, const ExampleSet& examples,
+                          const PredictionColumns& columns = {}) {
+    return write_predictions(model, backend, encoded_, examples, file_, columns);
   }
   // Of one patient, computed alone.
   std::vector<float> expected(VisitLstm& model, const ExampleSet& examples, std::int32_t index) {
@@ -164,7 +165,7 @@ TEST_P(Predict, WritesEveryTaskAsItsReaderFindsIt) {
       }
     }
     EXPECT_FALSE(reader.next());
-    EXPECT_EQ(summary.patients, cohort_.patients());
+    EXPECT_EQ(summary.examples, cohort_.patients());
     EXPECT_EQ(summary.lines, lines);
   }
 }
@@ -177,6 +178,57 @@ TEST_P(Predict, WritesIdsAsRfc4180HasIt) {
                            "\n\"c\r\",", "\nplain,", "\n\xC3\xBC,"})
     EXPECT_NE(content.find(line), std::string::npos) << line;
   EXPECT_EQ(content.back(), '\n');
+}
+
+// The columns between the id and the numbers: a time as a label file has it or as Ragtime writes times, the
+// part of the patient, and the visit.
+TEST_P(Predict, HasColumnsOfTheTimeAndThePart) {
+  const auto keys = [&](Task task, const ExampleSet& examples, const PredictionColumns& columns) {
+    VisitLstm trained = model(task);
+    write(trained, examples, columns);
+    const std::string content = read_file(file_);
+    CsvReader reader(content, file_.string());
+    const std::size_t first = *reader.find_column("p0");
+    std::vector<std::vector<std::string>> lines = {{}};
+    for (std::size_t k = 0; k < first; ++k) lines.back().emplace_back(reader.header()[k]);
+    while (reader.next()) {
+      lines.emplace_back();
+      for (std::size_t k = 0; k < first; ++k) lines.back().emplace_back(reader.field(k));
+    }
+    return lines;
+  };
+  const std::unordered_map<std::string, Part> parts = {{"Doe, Jane", Part::training},
+                                                       {"plain", Part::test},
+                                                       {"a\nb", Part::validation},
+                                                       {"nobody", Part::test}};
+  // Nothing of "Doe, Jane" is known by day 1.
+  cohort_.visit_times[4] = cohort_.visit_ends[4] = 2 * time_per_day;
+  cohort_.code_times[4] = 2 * time_per_day;
+  ExampleSet until = prediction_examples(cohort_, {.task = Task::binary_classification}, time_per_day);
+  const std::string time = "1970-01-02T00:00:00Z";
+  EXPECT_THAT(
+      keys(Task::binary_classification, until, {.prediction_time = true, .parts = &parts}),
+      ElementsAre(ElementsAre("patient_id", "prediction_time", "part"), ElementsAre("\"quoted\"", time, ""),
+                  ElementsAre("a\nb", time, "validation"), ElementsAre("c\r", time, ""),
+                  ElementsAre("plain", time, "test"), ElementsAre("\xC3\xBC", time, "")));
+  until = prediction_examples(cohort_, {.task = Task::visit_binary}, time_per_day);
+  EXPECT_THAT(keys(Task::visit_binary, until, {.prediction_time = true, .parts = &parts}).at(1),
+              ElementsAre("\"quoted\"", time, "", "0"));
+
+  LabelTable labels{.labels = {{"plain", 0, 9 * time_per_day, "1970-01-10, at night"},
+                               {"Doe, Jane", 0, time_per_day, "too early"},
+                               {"nobody", 0, time_per_day, "1970-01-02"},
+                               {"plain", 0, 2 * time_per_day, "1970-01-03"}},
+                    .has_times = true};
+  const ExampleSet labelled = prediction_examples(cohort_, {.task = Task::regression}, labels);
+  EXPECT_EQ(labelled.unmatched_labels, 1);
+  EXPECT_EQ(labelled.labels_before_data, 1);
+  EXPECT_THAT(keys(Task::regression, labelled, {.prediction_time = true}),
+              ElementsAre(ElementsAre("patient_id", "prediction_time"), ElementsAre("plain", "1970-01-03"),
+                          ElementsAre("plain", "1970-01-10, at night")));
+  EXPECT_THAT(keys(Task::regression, labelled, {.parts = &parts}),
+              ElementsAre(ElementsAre("patient_id", "part"), ElementsAre("plain", "test"),
+                          ElementsAre("plain", "test")));
 }
 
 // Every float comes back, from the smallest on; 9 digits are enough, and no more are written.
@@ -205,7 +257,7 @@ TEST_P(Predict, WithoutAPatientWritesTheHeader) {
     ExampleSet none = all_visits(cohort_, task);
     none.examples.clear();
     const PredictionSummary summary = write(trained, none);
-    EXPECT_EQ(summary.patients, 0);
+    EXPECT_EQ(summary.examples, 0);
     EXPECT_EQ(summary.lines, 0);
     EXPECT_EQ(read_file(file_), is_patient_level(task) ? "patient_id,p0\n" : "patient_id,visit,p0\n");
   }
@@ -222,10 +274,10 @@ TEST_P(Predict, CountsOnOverManyBatches) {
   ExampleSet examples = all_visits(cohort_, Task::survival);
   examples.examples[1].visits = 2999;
   std::vector<std::int64_t> progress;
-  const PredictionSummary summary = write_predictions(trained, backend, encoded_, examples, file_,
+  const PredictionSummary summary = write_predictions(trained, backend, encoded_, examples, file_, {},
                                                       [&](std::int64_t done) { progress.push_back(done); });
   EXPECT_EQ(summary.lines, 3000 + 2999 + 2);
-  EXPECT_EQ(summary.patients, 3);
+  EXPECT_EQ(summary.examples, 3);
   EXPECT_GE(progress.size(), 2u);
   EXPECT_TRUE(std::is_sorted(progress.begin(), progress.end()));
   EXPECT_EQ(progress.back(), 3);
