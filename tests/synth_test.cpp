@@ -251,7 +251,22 @@ TEST_F(Synth, IsReadBackAsItWasCounted) {
   EXPECT_EQ(summary.patients, 500);
   EXPECT_EQ(cohort.patients(), 500);
   EXPECT_EQ(cohort.visits(), summary.visits);
-  EXPECT_EQ(report.rows, summary.rows);
+  EXPECT_TRUE(report.encounters);
+  EXPECT_EQ(report.rows, summary.rows + summary.visits) << "events, and an encounter for each visit";
+  for (const RowCount* odd : {&report.null_codes, &report.null_patients, &report.missing_times,
+                              &report.absurd_times, &report.future_times})
+    EXPECT_EQ(odd->rows, 0) << odd->first;
+  std::multiset<std::pair<std::string, Time>> begins, visits;
+  for (const auto& row : rows_of(out_ / "encounters.csv")) {
+    Timestamp start;
+    ASSERT_TRUE(parse_timestamp(row.at("START"), start));
+    begins.emplace(row.at("PATIENT"), start.time);
+  }
+  for (std::int64_t patient = 0; patient < cohort.patients(); ++patient)
+    for (std::int64_t visit = cohort.visit_offsets[patient]; visit < cohort.visit_offsets[patient + 1];
+         ++visit)
+      visits.emplace(cohort.patient_ids[patient], cohort.visit_times[visit]);
+  EXPECT_TRUE(visits == begins) << "a visit begins as its encounter does";
   EXPECT_EQ(static_cast<std::int64_t>(cohort.codes.size()), summary.rows) << "no code twice in a visit";
 
   const std::int32_t target = cohort.find_code(synth_target_code);
