@@ -27,16 +27,16 @@ say "2/5  A synthetic cohort"
 run $tool synth --patients 2000 --out demo/cohort --seed 1
 run $tool info --data demo/cohort
 
-say "3/5  A patient-level model: who will get diabetes (44054006), from the visits before it"
-run $tool train --data demo/cohort --task binary_classification --label-code 44054006 --epochs 4 --seed 1 \
-  --embedding-dim 64 --hidden-dim 128 --out demo/diabetes
+say "3/5  At each visit: will diabetes (44054006) begin within a year? Trained, validated and tested on different patients"
+run $tool train --data demo/cohort --task visit_binary --label-code 44054006 --horizon-days 365 --split 0.7,0.15,0.15 \
+  --epochs 4 --seed 1 --embedding-dim 64 --hidden-dim 128 --out demo/diabetes
 
 say "4/5  A visit-level model: the codes of the next visit"
 run $tool train --data demo/cohort --task next_visit --epochs 4 --seed 1 \
   --embedding-dim 64 --hidden-dim 128 --out demo/next_visit
 
-say "5/5  Predict"
-run $tool predict --model demo/diabetes --data demo/cohort --out demo/diabetes.csv
+say "5/5  Predict, from what was known at the end of 2022"
+run $tool predict --model demo/diabetes --data demo/cohort --at 2022-12-31 --out demo/diabetes.csv
 run $tool predict --model demo/next_visit --data demo/cohort --out demo/next_visit.csv
 
 say "The first predictions"
@@ -48,7 +48,8 @@ cat <<TEXT
   demo/cohort            the cohort, CSV files in Synthea's format
   demo/diabetes          a model directory: config.json, model.safetensors (loads in PyTorch), vocabulary.txt
   demo/diabetes/history.svg    its loss and AUROC by epoch, to look at
-  demo/diabetes.csv      patient_id,p0: one line a patient
-  demo/next_visit        the visit-level model
-  demo/next_visit.csv    patient_id,visit,p0,...: one line a visit, one column a code of demo/next_visit/vocabulary.txt
+  demo/diabetes/splits.csv     which patients trained, validated and tested
+  demo/diabetes.csv      patient_id,prediction_time,part,visit,p0: one line per visit; take the tested patients to evaluate
+  demo/next_visit        the model of the next visit's codes
+  demo/next_visit.csv    patient_id,visit,p0,...: one line per visit, one column per code of demo/next_visit/vocabulary.txt
 TEXT
