@@ -194,7 +194,7 @@ TEST_F(ModelDirectory, TrainingFiles) {
   expect_refusal(file, changed("horizon", 3), {"unknown key \"horizon\""});
   expect_refusal(file, changed("task", 1), {"task is 1"});
   expect_refusal(file, changed("task", "nothing"), {"\"nothing\""});
-  expect_refusal(file, changed("task", "survival"), {"survival", "config.json"});
+  expect_refusal(file, changed("task", "survival"), {"--predict-at is visit:3", "survival"});
   expect_refusal(file, changed("label_code", 44054006), {"label_code is 44054006"});
   expect_refusal(file, changed("label_code", nullptr), {"--label-code"});
   expect_refusal(file, changed("horizon_days", -1), {"--horizon-days is -1"});
