@@ -172,7 +172,7 @@ TEST_F(Options, DataThatAreNotThereOrHoldNothing) {
                      .string(),
                  task, {"junk.csv"});
   const std::string data = synth(30);
-  expect_failure(data, task + Arguments{"--tables", "allergies"}, {"has no allergies as .csv"});
+  expect_failure(data, task + Arguments{"--tables", "allergies"}, {"has no allergies.csv"});
   expect_failure(data + "/conditions.csv", task + Arguments{"--tables", "conditions"},
                  {"tables names conditions", "is a file"});
 }

@@ -84,10 +84,10 @@ TEST_F(Predict, PatientLevelFormat) {
     char nine[32];
     std::snprintf(nine, sizeof nine, "%.9g", value);
     EXPECT_EQ(text, nine);
-    most_digits = std::max(most_digits, text.size());
+    const std::size_t first = text.find_first_of("123456789");  // 0.0123456789 has nine digits
+    most_digits = std::max(most_digits, std::min(text.find('e'), text.size()) - first);
   }
-  EXPECT_EQ(most_digits,
-            std::string("0.123456789").size());  // a number of so many digits is not cut to fewer
+  EXPECT_EQ(most_digits, 9u);  // a number of so many digits is not cut to fewer
   const Cohort cohort = read_cohort(data);
   EXPECT_TRUE(std::is_sorted(cohort.patient_ids.begin(), cohort.patient_ids.end()));
   EXPECT_EQ(patients, cohort.patient_ids);
@@ -218,7 +218,7 @@ TEST_F(Predict, BeforeATimeLeavesOutWhatHappenedAtIt) {
   // A date without a time of day may be its last moment.
   EXPECT_EQ(values("before.csv", {"--at", "2020-01-01T23:59:59Z"}).size(), 2u);
   EXPECT_EQ(values("before.csv", {"--at", "2020-01-01"}).size(), 3u);
-  EXPECT_EQ(values("before.csv", {"--at", "2020-01-01", "--before"}).size(), 2u);
+  EXPECT_EQ(values("before.csv", {"--at", "2020-01-01", "--before"}).size(), 1u) << "nothing of that day";
 }
 
 TEST_F(Predict, TimesThatMakeNoSense) {
