@@ -183,7 +183,7 @@ TEST_F(Predict, EverythingIsInputOrEverythingUpToATime) {
     EXPECT_EQ(lines_of(at_time).at(0), "patient_id,prediction_time,p0");
     Lines actual;
     for (const auto& [patient, line] : by_patient(at_time)) {
-      EXPECT_THAT(line, testing::StartsWith(to_text(time.known_by()) + ","));
+      EXPECT_THAT(line, testing::StartsWith(text + ","));
       actual[patient] = line.substr(line.find(',') + 1);
     }
     EXPECT_EQ(actual, expected);

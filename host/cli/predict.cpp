@@ -134,7 +134,8 @@ int run(PredictOptions options) {
     warn("the model knows none of the codes of this data: is it the right data?");
 
   PredictionColumns columns;
-  columns.prediction_time = options.at.has_value() || !examples.time_texts.empty();
+  columns.prediction_time = !examples.time_texts.empty();
+  columns.time_text = options.at.value_or("");
   columns.parts = training.split.is_explicit ? &parts : nullptr;
   const auto total = static_cast<std::int64_t>(examples.examples.size());
   const PredictionSummary summary = interruptible([&](const InterruptNote& interrupt) {

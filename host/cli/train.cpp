@@ -58,8 +58,7 @@ int run(const TrainArguments& arguments) {
   ReadReport read;
   Cohort cohort = read_data(arguments.data, Encounters::if_there, &read);
   options.tables_read = read.tables;
-  if (!read.tables.empty())
-    options.encounters = read.encounters ? Encounters::required : Encounters::ignored;
+  if (!read.tables.empty()) options.encounters = read.encounters ? Encounters::required : Encounters::ignored;
   const TrainingFiles files = read_training_files(options);
   if (has_window(options.task) && options.task.predict_at.rule == PredictionRule::none) {
     print_rules(summarize_rules(cohort, options.task, files.task, options.seed), options.task);
@@ -100,7 +99,8 @@ Command add_train(CLI::App& tool) {
       "    ragtime train --data cohort --task visit_binary --label-code 44054006 --split 0.7,0.15,0.15 --out "
       "model\n"
       "  the same once for each patient, 90 days after the first visit:\n"
-      "    ragtime train --data cohort --task binary_classification --label-code 44054006 --predict-at days:90 "
+      "    ragtime train --data cohort --task binary_classification --label-code 44054006 --predict-at "
+      "days:90 "
       "--out model\n"
       "  labels of your own, each with its prediction time:\n"
       "    ragtime train --data events.csv --task binary_classification --labels labels.csv --out model\n"

@@ -23,18 +23,18 @@ void resolve_task(const TrainArguments& arguments, TaskOptions& task) {
   task.horizon_days = arguments.horizon_days.value_or(task.horizon_days);
   task.gap_days = arguments.gap_days.value_or(task.gap_days);
   if (has_window(task)) return;
-  const std::pair<bool, const char*> of_a_window[] = {{arguments.horizon_days.has_value(), "--horizon-days"},
-                                                      {arguments.gap_days.has_value(), "--gap-days"},
-                                                      {arguments.observed_until.has_value(), "--observed-until"}};
+  const std::pair<bool, const char*> of_a_window[] = {
+      {arguments.horizon_days.has_value(), "--horizon-days"},
+      {arguments.gap_days.has_value(), "--gap-days"},
+      {arguments.observed_until.has_value(), "--observed-until"}};
   for (const auto& [given, option] : of_a_window)
-    require(!given, option, " with --task ", arguments.task,
-            task.labels_file.empty() ? "" : " and --labels",
+    require(!given, option, " with --task ", arguments.task, task.labels_file.empty() ? "" : " and --labels",
             ": only binary_classification with --label-code and visit_binary look ahead so many days");
 }
 
 void resolve_split(const TrainArguments& arguments, SplitOptions& split) {
-  const int ways = (arguments.validation ? 1 : 0) + (arguments.split.empty() ? 0 : 1) +
-                   (arguments.split_file ? 1 : 0);
+  const int ways =
+      (arguments.validation ? 1 : 0) + (arguments.split.empty() ? 0 : 1) + (arguments.split_file ? 1 : 0);
   require(ways <= 1, "--validation, --split and --split-file all say who trains: expected one of them");
   split.validation = arguments.validation.value_or(split.validation);
   if (!arguments.split.empty()) {
@@ -72,10 +72,11 @@ void add_target_options(CLI::App& command, TrainArguments& arguments) {
                   "window after each prediction), survival (when)")
       ->type_name("X");
   command
-      .add_option("--predict-at", arguments.predict_at,
-                  "With --label-code: when a prediction is made. visit:N (the N-th visit), days:N (N days "
-                  "after the first visit), date:YYYY-MM-DD, visits (every visit) or sample:P (each visit with "
-                  "probability P). Without it, a table of what each would make of the data")
+      .add_option(
+          "--predict-at", arguments.predict_at,
+          "With --label-code: when a prediction is made. visit:N (the N-th visit), days:N (N days "
+          "after the first visit), date:YYYY-MM-DD, visits (every visit) or sample:P (each visit with "
+          "probability P). Without it, a table of what each would make of the data")
       ->type_name("RULE");
   command
       .add_option("--horizon-days", arguments.horizon_days,
@@ -194,8 +195,7 @@ void add_run_options(CLI::App& command, TrainArguments& arguments) {
 void add_train_arguments(CLI::App& command, TrainArguments& arguments) {
   add_data_options(command, arguments.data, true);
   add_target_options(command, arguments);
-  command
-      .add_option("--out", arguments.options.out, "The model directory to write: that of the best epoch")
+  command.add_option("--out", arguments.options.out, "The model directory to write: that of the best epoch")
       ->type_name("DIR")
       ->required();
   add_model_options(command, arguments);

@@ -192,7 +192,10 @@ void say_what_is_learned(const TrainingData& data, const TrainingFiles& files, c
   say_parts(data, options);
   for (const std::string& warning : split_warnings(set, data.split)) warn(warning);
   const std::string rare =
-      data.rare_codes == 0 ? "" : concat(" (and ", count(data.rare_codes), " rare codes that are [UNK])");
+      data.rare_codes == 0
+          ? ""
+          : concat(" (and ", count(data.rare_codes),
+                   data.rare_codes == 1 ? " rare code that is [UNK])" : " rare codes that are [UNK])");
   std::string parts =
       concat(count(static_cast<std::int64_t>(data.split.training.size())), " sequences to train, ",
              count(static_cast<std::int64_t>(data.split.validation.size())), " to validate");

@@ -30,7 +30,7 @@ void append_number(std::string& line, float value) {
 
 std::string header(const ModelConfig& config, const PredictionColumns& columns) {
   std::string line = "patient_id";
-  if (columns.prediction_time) line += ",prediction_time";
+  if (columns.prediction_time || !columns.time_text.empty()) line += ",prediction_time";
   if (columns.parts != nullptr) line += ",part";
   if (!is_patient_level(config.task)) line += ",visit";
   for (std::int64_t k = 0; k < config.output_dim; ++k) line += concat(",p", k);
@@ -77,9 +77,8 @@ PredictionSummary write_predictions(VisitLstm& model, const std::shared_ptr<Back
       const Example& example = examples.examples[index];
       const std::string& patient = encoded.cohort->patient_ids[example.patient];
       std::string id = csv_field(patient);
-      if (columns.prediction_time)
-        id += ',' +
-              (examples.time_texts.empty() ? to_text(example.until) : csv_field(examples.time_texts[index]));
+      if (!columns.time_text.empty()) id += ',' + csv_field(columns.time_text);
+      if (columns.prediction_time) id += ',' + csv_field(examples.time_texts[index]);
       if (columns.parts != nullptr) {
         const auto part = columns.parts->find(patient);
         id += concat(',', part == columns.parts->end() ? "" : name_of(part->second));

@@ -22,7 +22,8 @@ struct PredictionSummary {
 
 // What stands between the patient's id and the numbers, besides the visit.
 struct PredictionColumns {
-  bool prediction_time = false;  // of the examples: as the label file has it, else as to_text(Time)
+  bool prediction_time = false;  // of the examples, as the label file has it
+  std::string time_text = {};    // instead: one for all, as given; empty: none
   const std::unordered_map<std::string, Part>* parts = nullptr;  // by patient; null: no column
 };
 
