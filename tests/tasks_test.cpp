@@ -108,8 +108,8 @@ TEST(Tasks, TheEndOfObservationDropsPositivesAndNegativesAlike) {
   EXPECT_THAT(patients_of(used("record", 31)), ElementsAre(1, 4)) << "p0 has X in the window, and goes too";
   EXPECT_THAT(patients_of(used("date:1970-01-21", 20)), ElementsAre(0, 1, 3, 4));
   EXPECT_THAT(message_of([&] { used("date:1970-01-20", 20); }), HasSubstr("4 are not observed to the end"));
-  const ExampleSet set =
-      used("ends.csv", 20, {{"p0", end_of_day(19)}, {"p1", end_of_day(20)}, {"nobody", end_of_day(500)}});
+  const ExampleSet set = used(
+      "ends.csv", 20, {{"p0", {end_of_day(19)}}, {"p1", {end_of_day(20)}}, {"nobody", {end_of_day(500)}}});
   EXPECT_THAT(patients_of(set), ElementsAre(1));
   EXPECT_EQ(set.observation.unmatched, 1);
   EXPECT_EQ(set.observation.without_end, 3);

@@ -2,6 +2,7 @@
 
 #include "host/train/predict.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <optional>
 
@@ -55,17 +56,25 @@ Cohort read_as_trained(const PredictOptions& options, const TrainingFile& traini
 }
 
 // Throws Error(invalid_argument) on a time that is none.
-Time time_limit(const PredictOptions& options) {
-  if (!options.at) return last_time_of_all;
+std::optional<Timestamp> given_time(const PredictOptions& options) {
+  if (!options.at) return std::nullopt;
   Timestamp time;
   check(parse_timestamp(*options.at, time), ErrorCode::invalid_argument, "--at is ", excerpt(*options.at),
         ": expected a time such as 2020-01-31, which means its end, or 2020-01-31T10:20:30Z");
-  return options.before ? time.time - 1 : time.known_by();
+  return time;
+}
+
+// The last moment that is input. Before a date is before it begins anywhere in the data.
+Time time_limit(const Cohort& cohort, const PredictOptions& options) {
+  const auto time = given_time(options);
+  if (!time) return last_time_of_all;
+  if (!options.before) return cohort.end_of(*time);
+  return time->time - (time->date_only ? std::max<Time>(cohort.east_offset, 0) : 0) - 1;
 }
 
 ExampleSet examples_of(const Cohort& cohort, const PredictOptions& options, TaskOptions task) {
   if (options.labels_file.empty()) {
-    ExampleSet set = prediction_examples(cohort, task, time_limit(options));
+    ExampleSet set = prediction_examples(cohort, task, time_limit(cohort, options));
     const std::int64_t without = cohort.patients() - static_cast<std::int64_t>(set.examples.size());
     if (without > 0)
       warn(concat(with_separators(without), " patients have no visit by ", *options.at, ", left out"));
@@ -101,7 +110,7 @@ void check_options(const PredictOptions& options) {
           "--at and --labels both say when: expected one of them");
     check(!options.before || options.at || !options.labels_file.empty(), ErrorCode::invalid_argument,
           "--before without --at or --labels: expected the time that it is about");
-    time_limit(options);
+    given_time(options);
   });
 }
 

@@ -97,7 +97,7 @@ std::string observation_text(const TaskOptions& task, const Cohort& cohort) {
     case ObservationRule::record:
       return "each until the end of the own last visit; biased where the code ends records";
     case ObservationRule::date:
-      return concat("until ", to_text(task.observed_until.time));
+      return concat("until ", to_text(cohort.end_of(task.observed_until.date)));
     case ObservationRule::file:
       return concat("each until the time in ", task.observed_until.text);
   }

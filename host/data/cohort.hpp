@@ -19,7 +19,7 @@ namespace ragtime {
 struct Cohort {
   std::vector<std::string> patient_ids;        // [P], in string order
   std::vector<std::int64_t> visit_offsets{0};  // [P+1]
-  // [N] when each visit began, not decreasing within a patient. Where only its day is known, the end of it.
+  // [N] when each visit began. Where only its day is known, the end of it.
   std::vector<Time> visit_times;
   // [N] the first moment at which nothing more can be added to this visit or to one before it: the end of its
   // day, or its own time where visits are rows of one exact time. Not decreasing within a patient.
@@ -29,9 +29,16 @@ struct Cohort {
   std::vector<Time> code_times;         // [M] when each was first known in its visit, at most its visit_ends
   std::vector<std::string> code_names;  // in string order
   Time last_time = 0;                   // the last time in the data: of an event or an encounter
+  // The least and the largest offset from UTC of the times of day in the data. Days end, and dates are, in
+  // the westmost one.
+  Time west_offset = 0, east_offset = 0;
 
   std::int64_t patients() const { return static_cast<std::int64_t>(patient_ids.size()); }
   std::int64_t visits() const { return visit_offsets.back(); }
+  // When a moment that a person names is over: of a date without a time of day, with the days of the data.
+  Time end_of(const Timestamp& moment) const {
+    return moment.date_only ? moment.day_end() + moment.offset - west_offset : moment.time;
+  }
   std::int64_t find_patient(std::string_view id) const;  // -1 when not there
   std::int32_t find_code(std::string_view name) const;   // -1 when not there
   std::span<const std::int32_t> visit_codes(std::int64_t visit) const {

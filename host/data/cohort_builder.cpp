@@ -33,33 +33,29 @@ std::vector<std::string> strings(const Interner& texts, const std::vector<std::i
 
 // An event as its visit needs it.
 struct OrderedEvent {
-  Time visit;       // with the encounter, what tells the visit: its day, or its time
-  Time visit_time;  // when the visit began, as far as this event knows
-  Time visit_end;
   Time known_by;
+  Time visit_time;  // when the visit began, as far as this event knows
+  Time visit_end;   // with the encounter, what tells the visit
   std::int32_t encounter;
   std::int32_t code;
 };
 
-// begin: of the event's encounter, null where that is not known.
+// begin: of the event's encounter, null where that is not known. An event dated before it counts from it.
 OrderedEvent ordered(const Timestamp& time, const Timestamp* begin, std::int32_t encounter, std::int32_t code,
-                     VisitBy visit_by) {
-  const bool early = begin != nullptr && time.known_by() < begin->time;
-  const Timestamp& counts = early ? *begin : time;
-  const Time day_end = counts.day_end();
-  const Time known_by = counts.date_only ? day_end : counts.time;
-  OrderedEvent event{
-      (day_end + counts.offset + 1) / time_per_day - 1, known_by, day_end, known_by, encounter, code};
-  if (begin != nullptr && begin->day() == event.visit)
-    event.visit_time = std::min(known_by, begin->known_by());
-  if (encounter == 0 && visit_by == VisitBy::time) event.visit = event.visit_end = known_by;
+                     VisitBy visit_by, Time west_offset) {
+  const bool is_early = begin != nullptr && time.known_by() < begin->time;
+  const Timestamp& counts = is_early ? *begin : time;
+  const Time known_by = counts.known_by();
+  if (encounter == 0 && visit_by == VisitBy::time) return {known_by, known_by, known_by, encounter, code};
+  const std::int64_t day = counts.day();
+  OrderedEvent event{known_by, known_by, (day + 1) * time_per_day - west_offset - 1, encounter, code};
+  if (begin != nullptr && begin->day() == day) event.visit_time = std::min(known_by, begin->known_by());
   return event;
 }
 
 struct Visit {
   Time time;
   Time end;
-  Time key;
   std::int32_t encounter;
   std::span<const OrderedEvent> events;  // by code, each code's earliest first
 };
@@ -67,33 +63,29 @@ struct Visit {
 void append_patient(std::span<OrderedEvent> events, const Interner& encounters, std::vector<Visit>& visits,
                     Cohort& cohort) {
   std::sort(events.begin(), events.end(), [](const OrderedEvent& left, const OrderedEvent& right) {
-    return std::tie(left.encounter, left.visit, left.code, left.known_by) <
-           std::tie(right.encounter, right.visit, right.code, right.known_by);
+    return std::tie(left.encounter, left.visit_end, left.code, left.known_by) <
+           std::tie(right.encounter, right.visit_end, right.code, right.known_by);
   });
   visits.clear();
   for (std::size_t begin = 0, end = 0; begin < events.size(); begin = end) {
-    const OrderedEvent& first = events[begin];
-    Visit visit{first.visit_time, first.visit_end, first.visit, first.encounter, {}};
-    for (end = begin + 1;
-         end < events.size() && events[end].encounter == first.encounter && events[end].visit == first.visit;
-         ++end) {
+    Visit visit{events[begin].visit_time, events[begin].visit_end, events[begin].encounter, {}};
+    for (end = begin + 1; end < events.size() && events[end].encounter == visit.encounter &&
+                          events[end].visit_end == visit.end;
+         ++end)
       visit.time = std::min(visit.time, events[end].visit_time);
-      visit.end = std::max(visit.end, events[end].visit_end);
-    }
     visit.events = events.subspan(begin, end - begin);
     visits.push_back(visit);
   }
-  // One encounter has two visits of one time where two offsets give that time two days.
+  // By their ends, so that all codes of the visits up to one are known when it ends. That is the order of
+  // their times, too, unless times come in several offsets.
   std::sort(visits.begin(), visits.end(), [&](const Visit& left, const Visit& right) {
+    if (left.end != right.end) return left.end < right.end;
     if (left.time != right.time) return left.time < right.time;
-    if (left.encounter != right.encounter) return encounters[left.encounter] < encounters[right.encounter];
-    return left.key < right.key;
+    return encounters[left.encounter] < encounters[right.encounter];
   });
-  // Where a patient's times come in several offsets, an earlier visit's day may end after a later one's.
-  Time end = std::numeric_limits<Time>::min();
   for (const Visit& visit : visits) {
     cohort.visit_times.push_back(visit.time);
-    cohort.visit_ends.push_back(end = std::max(end, visit.end));
+    cohort.visit_ends.push_back(visit.end);
     for (std::size_t i = 0; i < visit.events.size(); ++i) {
       if (i > 0 && visit.events[i].code == visit.events[i - 1].code) continue;
       cohort.codes.push_back(visit.events[i].code);
@@ -127,46 +119,26 @@ void CohortBuilder::add_static(std::string_view patient) {
 }
 
 void CohortBuilder::note_offset(const Timestamp& time) {
-  has_dates_ = has_dates_ || time.date_only;
-  has_west_ = has_west_ || time.offset < 0;
+  if (time.date_only) return;
+  west_offset_ = has_times_ ? std::min(west_offset_, time.offset) : time.offset;
+  east_offset_ = has_times_ ? std::max(east_offset_, time.offset) : time.offset;
+  has_times_ = true;
 }
 
-void CohortBuilder::end_dates_with_their_day() {
-  struct WestDay {
-    std::int32_t patient;
-    std::int64_t day;
-    Time offset;
-  };
-  std::vector<WestDay> west;
-  for (const Event& event : events_)
-    if (const Timestamp time = event.timestamp(); time.offset < 0)
-      west.push_back({event.patient, time.day(), time.offset});
-  for (const auto& [key, begin] : begins_)
-    if (begin.offset < 0) west.push_back({key.first, begin.day(), begin.offset});
-  std::sort(west.begin(), west.end(), [](const WestDay& left, const WestDay& right) {
-    return std::tie(left.patient, left.day, left.offset) < std::tie(right.patient, right.day, right.offset);
-  });
-
-  const auto adjust = [&](std::int32_t patient, Timestamp& time) {
-    if (!time.date_only) return;
-    const WestDay wanted{patient, time.day(), 0};
-    const auto found =
-        std::lower_bound(west.begin(), west.end(), wanted, [](const WestDay& left, const WestDay& right) {
-          return std::tie(left.patient, left.day) < std::tie(right.patient, right.day);
-        });
-    if (found == west.end() || found->patient != patient || found->day != wanted.day) return;
-    time = {time.time + time.offset - found->offset, found->offset, true};
+void CohortBuilder::move_dates() {
+  const auto move = [&](Timestamp& time) {
+    if (time.date_only) time = {time.time + time.offset - west_offset_, west_offset_, true};
   };
   for (Event& event : events_) {
     Timestamp time = event.timestamp();
-    adjust(event.patient, time);
+    move(time);
     event.set(time);
   }
-  for (auto& [key, begin] : begins_) adjust(key.first, begin);
+  for (auto& [key, begin] : begins_) move(begin);
 }
 
 Cohort CohortBuilder::finish(std::int64_t* static_patients, std::string* first_static_patient) && {
-  if (has_dates_ && has_west_) end_dates_with_their_day();
+  if (west_offset_ != 0) move_dates();
 
   std::vector<std::uint8_t> has_event(static_cast<std::size_t>(patients_.size()));
   for (const Event& event : events_) has_event[event.patient] = 1;
@@ -189,6 +161,8 @@ Cohort CohortBuilder::finish(std::int64_t* static_patients, std::string* first_s
   const auto code_ranks = inverse(code_order);
   cohort.patient_ids = strings(patients_, patient_order);
   cohort.code_names = strings(codes_, code_order);
+  cohort.west_offset = west_offset_;
+  cohort.east_offset = east_offset_;
   cohort.last_time = std::numeric_limits<Time>::min();
   for (const auto& [key, begin] : begins_) cohort.last_time = std::max(cohort.last_time, begin.known_by());
 
@@ -206,7 +180,7 @@ Cohort CohortBuilder::finish(std::int64_t* static_patients, std::string* first_s
     const auto begin = begins_.empty() ? begins_.end() : begins_.find({event.patient, event.encounter});
     sorted[next[patient_ranks[event.patient]]++] =
         ordered(time, begin == begins_.end() ? nullptr : &begin->second, event.encounter,
-                code_ranks[event.code], visit_by_);
+                code_ranks[event.code], visit_by_, west_offset_);
   }
   events_ = {};
 

@@ -26,8 +26,9 @@ class CohortBuilder {
 
   // A visit is what happened in one (patient, encounter) on one day; where the encounter is empty, to a
   // patient on one day, or at one time. An event counts from the beginning of its encounter, where that is
-  // known, if its own time is before it. A day is that of the time's own offset from UTC; a date without a
-  // time of day is over when the last of the patient's times of that date is.
+  // known, if its own time is before it. A day is that of the time's own offset from UTC. It ends when it
+  // ends in the westmost offset of all times, and a date without a time of day is of that offset: so when a
+  // day ends does not depend on what else happens to the patient on it.
   void add(std::string_view patient, std::string_view encounter, const Timestamp& time,
            std::string_view code);
 
@@ -66,9 +67,7 @@ class CohortBuilder {
   };
 
   void note_offset(const Timestamp& time);
-  // A date without a time of day has no offset of its own. Where the patient's times of that date are in one
-  // to the west of UTC, the date takes it, so that it does not end before they do.
-  void end_dates_with_their_day();
+  void move_dates();  // into the westmost offset
 
   VisitBy visit_by_;
   Interner patients_;
@@ -77,8 +76,8 @@ class CohortBuilder {
   std::vector<Event> events_;
   std::vector<std::int32_t> static_patients_;  // in any order, perhaps more than once
   std::unordered_map<EncounterKey, Timestamp, EncounterHash> begins_;
-  bool has_dates_ = false;  // a date without a time of day was met
-  bool has_west_ = false;   // an offset to the west of UTC was met
+  bool has_times_ = false;                  // a time of day was met
+  Time west_offset_ = 0, east_offset_ = 0;  // the least and the largest offset of times of day
 };
 
 }  // namespace ragtime

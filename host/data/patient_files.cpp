@@ -175,7 +175,8 @@ LabelTable read_meds_labels(CsvReader& reader, LabelValues values) {
       ++table.null_values;
       continue;
     }
-    PatientLabel label{patient, value->number, label_limit(time), std::string(reader.field(time_column))};
+    PatientLabel label{patient, value->number, label_limit(time), std::string(reader.field(time_column)),
+                       time};
     const auto [first, is_new] =
         first_lines.emplace(patient + '\n' + std::to_string(label.until), First{reader.line(), *value});
     if (!is_new) {
@@ -222,7 +223,7 @@ std::vector<PatientTime> read_patient_times(const std::filesystem::path& file) {
   std::vector<PatientTime> times;
   SeenLines seen;
   while (reader.next()) {
-    times.push_back({patient_of(reader, patient_column), time_of(reader, time_column).known_by()});
+    times.push_back({patient_of(reader, patient_column), time_of(reader, time_column)});
     if (const auto before = seen.add(times.back().patient_id, reader.line()))
       reader.refuse(reader.header()[patient_column], " ", excerpt(times.back().patient_id),
                     " has a time already, at line ", *before);

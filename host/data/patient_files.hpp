@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -16,6 +17,7 @@ struct PatientLabel {
   double label = 0;
   Time until = last_time_of_all;  // what was known at this time, or before it, may be input
   std::string time_text = {};     // as the file gives it
+  std::optional<Timestamp> time = {};
 };
 
 struct LabelTable {
@@ -41,11 +43,10 @@ LabelTable read_labels(const std::filesystem::path& file, LabelValues values = L
 
 struct PatientTime {
   std::string patient_id;
-  Time time = 0;
+  Timestamp time = {};
 };
 
-// subject_id,time (or patient_id,time), each patient once; a date without a time of day is the end of that
-// day. Throws Error(parse_error) with file and line.
+// subject_id,time (or patient_id,time), each patient once. Throws Error(parse_error) with file and line.
 std::vector<PatientTime> read_patient_times(const std::filesystem::path& file);
 
 enum class Part : std::uint8_t { training, validation, test };

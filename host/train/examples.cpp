@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "host/core/check.hpp"
 #include "host/train/tasks.hpp"
@@ -11,33 +12,23 @@ Time time_of_days(double days) {
   return std::llround(days * static_cast<double>(time_per_day));
 }
 
-bool has_code(const Cohort& cohort, std::int64_t visit, std::int32_t code) {
-  const auto codes = cohort.visit_codes(visit);
-  return std::binary_search(codes.begin(), codes.end(), code);
-}
-
 std::int32_t visits_of(const Cohort& cohort, std::int64_t patient) {
   return visits_by(cohort, patient, last_time_of_all);
 }
 
-// Visit of the patient's first occurrence of the code; the number of visits when there is none.
-std::int32_t first_occurrence(const Cohort& cohort, std::int64_t patient, std::int32_t code) {
-  const std::int32_t visits = visits_of(cohort, patient);
-  for (std::int32_t t = 0; t < visits; ++t)
-    if (has_code(cohort, cohort.visit_offsets[patient] + t, code)) return t;
-  return visits;
+// When a visit has the code, if it does.
+std::optional<Time> time_of_code(const Cohort& cohort, std::int64_t visit, std::int32_t code) {
+  const auto codes = cohort.visit_codes(visit);
+  const auto found = std::lower_bound(codes.begin(), codes.end(), code);
+  if (found == codes.end() || *found != code) return std::nullopt;
+  return cohort.code_times[cohort.code_offsets[visit] + (found - codes.begin())];
 }
 
 // When each of a patient's visits that hold the code has it, ascending.
 std::vector<Time> occurrences(const Cohort& cohort, std::int64_t patient, std::int32_t code) {
   std::vector<Time> times;
-  for (std::int64_t visit = cohort.visit_offsets[patient]; visit < cohort.visit_offsets[patient + 1];
-       ++visit) {
-    const auto codes = cohort.visit_codes(visit);
-    const auto found = std::lower_bound(codes.begin(), codes.end(), code);
-    if (found != codes.end() && *found == code)
-      times.push_back(cohort.code_times[cohort.code_offsets[visit] + (found - codes.begin())]);
-  }
+  for (std::int64_t visit = cohort.visit_offsets[patient]; visit < cohort.visit_offsets[patient + 1]; ++visit)
+    if (const auto time = time_of_code(cohort, visit, code)) times.push_back(*time);
   std::sort(times.begin(), times.end());
   return times;
 }
@@ -54,6 +45,17 @@ void check_label(const PatientLabel& label, Task task) {
     if (!(label.label >= 0 && label.label < largest_class) || label.label != std::floor(label.label))
       refuse("a class, an integer from 0 to 1048575,");
   }
+}
+
+// The last moment that may be input. Of a label whose day overlaps that of a date in the data, without a time
+// of day for one of them, nothing of that day is.
+Time limit_of(const Cohort& cohort, const PatientLabel& label, bool before) {
+  Time until = label.until - (before ? 1 : 0);
+  if (!label.time) return until;
+  if (label.time->date_only) until -= std::max<Time>(cohort.east_offset, 0);
+  if (label.time->offset < cohort.west_offset)  // a day of the label ends after the date of that name
+    until = std::min(until, label.time->day() * time_per_day - cohort.west_offset - 1);
+  return until;
 }
 
 void add_labelled(const Cohort& cohort, const LabelTable& table, ExampleSet& set) {
@@ -81,7 +83,7 @@ void add_labelled(const Cohort& cohort, const LabelTable& table, ExampleSet& set
     }
     is_named[patient] = 1;
     Example example{.patient = patient, .label = label.label};
-    example.until = table.has_times && set.options.before ? label.until - 1 : label.until;
+    example.until = limit_of(cohort, label, set.options.before);
     example.visits = visits_by(cohort, patient, example.until);
     if (example.visits == 0) {
       ++set.labels_before_data;
@@ -109,20 +111,40 @@ std::int32_t visits_before(const Cohort& cohort, std::int64_t patient, std::int3
   return visit;
 }
 
+// The visit in which a patient first has the code; the number of visits when none has.
+std::int32_t first_occurrence(const Cohort& cohort, std::int64_t patient, std::int32_t code) {
+  const std::int32_t visits = visits_of(cohort, patient);
+  std::int32_t first = visits;
+  Time earliest = last_time_of_all;
+  for (std::int32_t t = 0; t < visits; ++t)
+    if (const auto time = time_of_code(cohort, cohort.visit_offsets[patient] + t, code);
+        time && *time < earliest) {
+      earliest = *time;
+      first = t;
+    }
+  return first;
+}
+
 // survival: only what stands before the code is input, so that no prediction knows what it is asked for.
 void add_survival(const Cohort& cohort, ExampleSet& set) {
   for (std::int64_t patient = 0; patient < cohort.patients(); ++patient) {
-    std::int32_t first = first_occurrence(cohort, patient, set.label_code);
-    const bool observed = first < visits_of(cohort, patient);
-    if (observed) first = visits_before(cohort, patient, first);
-    if (first == 0) {
+    const std::int64_t begin = cohort.visit_offsets[patient];
+    Example example{.patient = patient, .visits = visits_of(cohort, patient)};
+    if (const std::int32_t first = first_occurrence(cohort, patient, set.label_code);
+        first < example.visits) {
+      example.observed = true;
+      // Of visits that began before, what was known when that of the code began.
+      example.until = cohort.visit_times[begin + first] - 1;
+      example.visits = 0;
+      for (std::int32_t t = 0; t < visits_before(cohort, patient, first); ++t)
+        example.visits += is_known_by(cohort, begin + t, example.until);
+    }
+    if (example.visits == 0) {
       ++set.event_at_first_visit;
       continue;
     }
-    Example example{.patient = patient, .visits = first};
-    example.observed = observed;
     // The hazard at visit t concerns visit t + 1.
-    example.event_time = observed ? first - 1 : first - 2;
+    example.event_time = example.observed ? example.visits - 1 : example.visits - 2;
     if (example.event_time < 0) {
       ++set.uninformative;
       continue;

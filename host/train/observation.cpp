@@ -22,7 +22,7 @@ ObservedUntil observed_until_from_text(std::string_view text) {
           "--observed-until is ", excerpt(text),
           ": expected data, record, date:YYYY-MM-DD or a file subject_id,time");
     result.rule = ObservationRule::date;
-    result.time = date.known_by();
+    result.date = date;
   } else {
     result.rule = ObservationRule::file;
   }
@@ -38,7 +38,7 @@ ObservationEnds observation_ends(const Cohort& cohort, const ObservedUntil& obse
       result.ends.assign(patients, cohort.last_time);
       break;
     case ObservationRule::date:
-      result.ends.assign(patients, observed_until.time);
+      result.ends.assign(patients, cohort.end_of(observed_until.date));
       break;
     case ObservationRule::record:
       for (std::size_t p = 0; p < patients; ++p)
@@ -52,7 +52,7 @@ ObservationEnds observation_ends(const Cohort& cohort, const ObservedUntil& obse
         if (patient < 0)
           ++result.unmatched;
         else
-          result.ends[patient] = entry.time;
+          result.ends[patient] = cohort.end_of(entry.time);
       }
       result.without_end = std::count(result.ends.begin(), result.ends.end(), unknown);
       break;

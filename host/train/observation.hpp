@@ -23,7 +23,7 @@ enum class ObservationRule : std::uint8_t {
 
 struct ObservedUntil {
   ObservationRule rule = ObservationRule::data;
-  Time time = 0;              // of `date`
+  Timestamp date = {};        // of the rule of that name
   std::string text = "data";  // as given; of `file`, its path
 
   bool operator==(const ObservedUntil&) const = default;

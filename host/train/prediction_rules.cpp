@@ -14,12 +14,14 @@ T median(std::vector<T> values) {
   return *middle;
 }
 
-// The last day whose window is over by the end of the data, as date:YYYY-MM-DD.
+// The last day whose window is over by the end of the data, as date:YYYY-MM-DD; empty where no text tells it.
 std::string latest_date(const Cohort& cohort, const TaskOptions& options) {
   const double window = (options.gap_days + options.horizon_days) * static_cast<double>(time_per_day);
-  const Time end = cohort.last_time - static_cast<Time>(window);
+  const Time end = cohort.last_time + cohort.west_offset - static_cast<Time>(window);
   // A date counts as the end of its day, which must not be after `end`.
-  return "date:" + to_text(end - time_per_day + 1).substr(0, 10);
+  std::string text = "date:" + to_text(end - time_per_day + 1).substr(0, 10);
+  Timestamp date;
+  return parse_timestamp(text.substr(5), date) ? text : "";
 }
 
 }  // namespace
@@ -31,6 +33,7 @@ std::vector<RuleSummary> summarize_rules(const Cohort& cohort, const TaskOptions
        {std::string("visit:1"), std::string("visit:3"), std::string("visit:10"), std::string("days:30"),
         std::string("days:365"), latest_date(cohort, options), std::string("visits"),
         std::string("sample:0.1")}) {
+    if (text.empty()) continue;
     RuleSummary summary;
     TaskOptions rule = options;
     rule.task = Task::binary_classification;

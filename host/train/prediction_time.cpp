@@ -51,7 +51,7 @@ PredictAt predict_at_from_text(std::string_view text) {
     Timestamp date;
     if (!parse_timestamp(value, date)) refuse(text, "date:YYYY-MM-DD, such as date:2020-01-31");
     result.rule = PredictionRule::date;
-    result.time = date.known_by();
+    result.date = date;
   } else if (name == "sample") {
     constexpr const char* expected = "sample:P with P above 0, at most 1: each visit with this probability";
     result.rule = PredictionRule::sample;
@@ -73,7 +73,7 @@ std::string to_sentence(const PredictAt& predict_at) {
     case PredictionRule::days:
       return concat(number, number == 1 ? " day" : " days", " after the first visit");
     case PredictionRule::date:
-      return "at " + to_text(predict_at.time);
+      return "at " + predict_at.text;
     case PredictionRule::visits:
       return "at every visit";
     case PredictionRule::sample:
@@ -94,13 +94,14 @@ bool is_known_by(const Cohort& cohort, std::int64_t visit, Time time) {
 }
 
 std::int32_t visits_by(const Cohort& cohort, std::int64_t patient, Time time) {
-  const std::int64_t first = cohort.visit_offsets[patient];
-  const auto begin = cohort.visit_times.begin() + first;
-  const auto end = cohort.visit_times.begin() + cohort.visit_offsets[patient + 1];
-  const std::ptrdiff_t begun = std::upper_bound(begin, end, time) - begin;
-  std::ptrdiff_t visits = begun;
-  for (std::int64_t visit = first + begun - 1; visit >= first && cohort.visit_ends[visit] > time; --visit)
-    visits -= !is_known_by(cohort, visit, time);
+  const auto begin = cohort.visit_ends.begin() + cohort.visit_offsets[patient];
+  const auto end = cohort.visit_ends.begin() + cohort.visit_offsets[patient + 1];
+  const auto open = std::upper_bound(begin, end, time);
+  std::ptrdiff_t visits = open - begin;
+  // Of those whose day is not over, what is known is of the last two days: a day has 24 hours, in each of the
+  // offsets from UTC-12 to UTC+14.
+  for (auto visit = open; visit != end && *visit - 3 * time_per_day <= time; ++visit)
+    visits += is_known_by(cohort, visit - cohort.visit_ends.begin(), time);
   check(visits <= std::numeric_limits<std::int32_t>::max(), ErrorCode::out_of_range, "patient ",
         cohort.patient_ids[patient], " has ", visits, " visits: expected fewer than 2^31");
   return static_cast<std::int32_t>(visits);
@@ -128,7 +129,7 @@ std::vector<PredictionPoint> prediction_points(const Cohort& cohort, std::int64_
                                std::llround(predict_at.number * static_cast<double>(time_per_day))));
       break;
     case PredictionRule::date:
-      points.push_back(at_time(predict_at.time));
+      points.push_back(at_time(cohort.end_of(predict_at.date)));
       break;
     case PredictionRule::visits:
     case PredictionRule::sample:

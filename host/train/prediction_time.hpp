@@ -23,9 +23,9 @@ enum class PredictionRule : std::uint8_t {
 
 struct PredictAt {
   PredictionRule rule = PredictionRule::none;
-  double number = 0;  // N or P
-  Time time = 0;      // of `date`
-  std::string text;   // as given; empty: none
+  double number = 0;    // N or P
+  Timestamp date = {};  // of the rule of that name
+  std::string text;     // as given; empty: none
 
   bool operator==(const PredictAt&) const = default;
 };
@@ -43,7 +43,7 @@ bool is_at_visits(PredictionRule rule);
 struct PredictionPoint {
   Time time = 0;  // everything known by then is input: a visit counts at the end of its day (visit_ends)
   std::int32_t visits = 0;  // of the patient that are known by then; 0: there is no history
-  std::int32_t visit = -1;  // where it is made at one, which it is
+  std::int32_t visit = -1;  // the visit it is made at, from 0; -1: it is made at none
 };
 
 // Those of one patient, by time. Of several visits that end at one time, the last stands for all. seed: of
