@@ -246,7 +246,7 @@ TEST_F(Labels, TheLimitIsTheEventsTimeWhereEncountersAre) {
   EXPECT_EQ(value("2020-01-02T18:00:00Z,p,e2,c3\n2020-01-02T10:30:00Z,p,e3,c2\n"), known);
 }
 
-// Nor does training see such an encounter, or the code that only it has, in its vocabulary.
+// Nor does training see such an encounter, or the codes of the evening, not even in its vocabulary.
 TEST_F(Labels, EncountersWithoutACodeByThenAreNotTrainedOn) {
   std::string file = "subject_id,prediction_time,boolean_value\n";
   const auto folder = [&](const std::string& name, bool evening) {
@@ -260,6 +260,7 @@ TEST_F(Labels, EncountersWithoutACodeByThenAreNotTrainedOn) {
       rows += "2020-01-01T08:30:00Z," + id + "," + id + "e1,c" + std::to_string(p % 5) + "\n";
       if (evening) rows += "2020-01-02T18:00:00Z," + id + "," + id + "e2,evening\n";
       rows += "2020-01-02T10:30:00Z," + id + "," + id + "e3,c" + std::to_string(p % 3) + "\n";
+      if (evening) rows += "2020-01-02T18:00:00Z," + id + "," + id + "e3,night\n";
       file += id + ",2020-01-02T12:00:00Z," + (p % 2 ? "true" : "false") + "\n";
     }
     write(name + "/encounters.csv", encounters);

@@ -180,7 +180,7 @@ TEST_P(Predict, WritesIdsAsRfc4180HasIt) {
   EXPECT_EQ(content.back(), '\n');
 }
 
-// The columns between the id and the numbers: a time as a label file has it or as Ragtime writes times, the
+// The columns between the id and the numbers: a time as given, for all or by a label file, the
 // part of the patient, and the visit.
 TEST_P(Predict, HasColumnsOfTheTimeAndThePart) {
   const auto keys = [&](Task task, const ExampleSet& examples, const PredictionColumns& columns) {
@@ -205,14 +205,14 @@ TEST_P(Predict, HasColumnsOfTheTimeAndThePart) {
   cohort_.visit_times[4] = cohort_.visit_ends[4] = 2 * time_per_day;
   cohort_.code_times[4] = 2 * time_per_day;
   ExampleSet until = prediction_examples(cohort_, {.task = Task::binary_classification}, time_per_day);
-  const std::string time = "1970-01-02T00:00:00Z";
+  const std::string time = "1970-01-02, midnight";
   EXPECT_THAT(
-      keys(Task::binary_classification, until, {.prediction_time = true, .parts = &parts}),
+      keys(Task::binary_classification, until, {.time_text = time, .parts = &parts}),
       ElementsAre(ElementsAre("patient_id", "prediction_time", "part"), ElementsAre("\"quoted\"", time, ""),
                   ElementsAre("a\nb", time, "validation"), ElementsAre("c\r", time, ""),
                   ElementsAre("plain", time, "test"), ElementsAre("\xC3\xBC", time, "")));
   until = prediction_examples(cohort_, {.task = Task::visit_binary}, time_per_day);
-  EXPECT_THAT(keys(Task::visit_binary, until, {.prediction_time = true, .parts = &parts}).at(1),
+  EXPECT_THAT(keys(Task::visit_binary, until, {.time_text = time, .parts = &parts}).at(1),
               ElementsAre("\"quoted\"", time, "", "0"));
 
   LabelTable labels{.labels = {{"plain", 0, 9 * time_per_day, "1970-01-10, at night"},
