@@ -232,8 +232,29 @@ TEST_F(Predict, TimesThatMakeNoSense) {
   write("times.csv", "subject_id,prediction_time\na,2020-01-01\n");
   expect_refused(
       run_tool(predict(at("model"), at("cohort"), at("out.csv")) + Arguments{"--labels", at("times.csv")}), 1,
-      {"--labels", "next_visit", "--at"});
+      {"times.csv", "none of its 1 labels is of a patient in the data"});
   EXPECT_FALSE(std::filesystem::exists(at("out.csv")));
+}
+
+// A model of visits at the times of a label file: what it says at the last visit by then.
+TEST_F(Predict, AVisitLevelModelAtTheTimesOfLabels) {
+  const std::string data = synth(30);
+  must_train(data, at("model"), {"--task", "next_visit"});
+  const std::string patient = read_cohort(data).patient_ids[3];
+  write("times.csv", "subject_id,prediction_time\n" + patient + ",2022-01-01T00:00:00Z\n" + patient +
+                         ",2023-12-31T23:59:59Z\n");
+  const auto lines_with = [&](const Arguments& more) {
+    const ToolResult result = run_tool(predict(at("model"), data, at("out.csv")) + more);
+    EXPECT_EQ(result.status, 0) << result.err;
+    std::vector<std::string> lines;
+    for (const std::string& line : lines_of(bytes_of(at("out.csv"))))
+      if (line.starts_with(patient)) lines.push_back(line);
+    return lines;
+  };
+  const auto at_labels = lines_with({"--labels", at("times.csv")});
+  ASSERT_EQ(at_labels.size(), 2u);
+  EXPECT_EQ(at_labels[0], lines_with({"--at", "2022-01-01T00:00:00Z"}).back());
+  EXPECT_EQ(at_labels[1], lines_with({"--at", "2023-12-31T23:59:59Z"}).back());
 }
 
 TEST_F(Predict, APatientDoesNotDependOnTheOthers) {

@@ -152,7 +152,8 @@ TEST_F(PredictionTime, EveryRuleTrainsAndShowsItsFlow) {
     EXPECT_EQ(json_of(at(out + "/training.json"))["gap_days"], 7.5);
     EXPECT_THAT(result.out,
                 testing::ContainsRegex("\nValidation auroc [^;]*; the length of the history alone has "
-                                       "auroc (0\\.[0-9]*|1\\.0000|not defined)\n"));
+                                       "auroc (0\\.[0-9]*|1\\.0000|not defined) \\(visits\\), "
+                                       "auroc (0\\.[0-9]*|1\\.0000|not defined) \\(days\\)\n"));
   };
   for (const std::string rule :
        {"visit:1", "visit:4", "days:0", "days:90", "date:2012-06-30", "visits", "sample:0.3", "sample:1"})
@@ -199,7 +200,7 @@ TEST_F(PredictionTime, TheLengthOfTheHistoryAloneIsSaid) {
   char number[32];
   std::snprintf(number, sizeof number, "%.4f", expected);
   EXPECT_THAT(result.out,
-              HasSubstr("; the length of the history alone has auroc " + std::string(number) + "\n"));
+              HasSubstr("; the length of the history alone has auroc " + std::string(number) + " (visits)"));
   EXPECT_EQ(number_behind(result.err, "validation"), static_cast<std::int64_t>(all[0] + all[1]));
 }
 
@@ -340,7 +341,7 @@ TEST_F(PredictionTime, ObservationEndsWhenItIsSaidTo) {
   refused("subject_id,time\nnobody,2020-01-01\n",
           {"--predict-at visit:2: no example is left of 120 patients"});
   expect_refused(run_tool(task(data, binary("visit:2") + Arguments{"--observed-until", "month"})), 1,
-                 {"month", "No such file"});
+                 {"--observed-until is month", "no file", "date:YYYY-MM-DD"});
 }
 
 TEST_F(PredictionTime, WhereNoExampleIsLeftTheNumbersSayWhy) {
@@ -405,8 +406,8 @@ TEST_F(PredictionTime, ExcludedCodesAreNoInput) {
   expect_misuse(options + Arguments{"--label-code", "X", "--exclude-codes", "*"},
                 {"--exclude-codes names \"*\""});
   expect_misuse(options + Arguments{"--label-code", "X", "--exclude-codes", ""}, {"--exclude-codes"});
-  expect_misuse(options + Arguments{"--label-code", "X", "--exclude-codes", "@" + at("no.txt")},
-                {at("no.txt"), "No such file"});
+  expect_refused(run_tool(task(data, options + Arguments{"--exclude-codes", "@" + at("no.txt")}, "none")), 1,
+                 {at("no.txt"), "No such file"});
 }
 
 }  // namespace

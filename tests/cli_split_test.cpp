@@ -60,7 +60,7 @@ TEST_F(Splits, SharesWithATestPart) {
   EXPECT_THAT(lines.back(),
               testing::MatchesRegex("Test       auroc [01]\\.[0-9]+, average_precision [01]\\.[0-9]+, "
                                     "accuracy [01]\\.[0-9]+; the length of the history alone has auroc "
-                                    "[01]\\.[0-9]+"));
+                                    "[01]\\.[0-9]+ \\(visits\\), auroc [01]\\.[0-9]+ \\(days\\)"));
   const auto split = parts(at("model/splits.csv"));
   EXPECT_EQ(split.size(), 90u);
   std::map<std::string, int> sizes;
@@ -192,8 +192,8 @@ TEST_F(Splits, SharesThatMakeNoSense) {
     misuse({"--split", split}, {"--split has the share -0."});
   for (const char* split : {"nan,0.5,0.5", "inf,0,0"}) misuse({"--split", split}, {"--split has the share "});
   for (const char* split : {"x", "0.8;0.2", ""}) misuse({"--split", split}, {"--split"});
-  misuse({"--split", "1,0"}, {"--validation is 0"});
-  misuse({"--split", "0.8,0,0.2"}, {"--validation is 0"});
+  misuse({"--split", "1,0"}, {"share of --split is 0"});
+  misuse({"--split", "0.8,0,0.2"}, {"share of --split is 0"});
   misuse({"--split", "0,0.5,0.5"}, {"something left to train on"});
   const Arguments ways[] = {
       {"--validation", "0.2"}, {"--split", "0.8,0.2"}, {"--split-file", at("parts.csv")}};

@@ -111,7 +111,7 @@ TEST_F(Encounter, ADateNeverStandsBeforeATimeOfItsDay) {
               ElementsAre(ElementsAre("LATE"), ElementsAre("DATE"), ElementsAre("NEXT")));
 }
 
-// The day of the date ends when it does for the patient, west of UTC at a time that is the next day in UTC.
+// Days end, and dates are, in the westmost offset of the data: whatever else happens on the day.
 TEST_F(Encounter, ADateNeverStandsBeforeATimeOfItsDayWhateverTheOffset) {
   table("conditions",
         "2020-01-01,,p,a,DATE,\n"
@@ -124,17 +124,18 @@ TEST_F(Encounter, ADateNeverStandsBeforeATimeOfItsDayWhateverTheOffset) {
                                                   ElementsAre("DATE"), ElementsAre("NEXT")));
   EXPECT_THAT(texts_of(cohort.visit_times),
               ElementsAre("2020-01-02T01:00:00Z", "2020-01-02T03:30:00Z", "2020-01-02T07:59:59.999999Z",
-                          "2020-01-02T23:59:59.999999Z", "2020-01-01T23:59:59.999999Z"))
-      << "another patient's offsets do not matter";
+                          "2020-01-03T07:59:59.999999Z", "2020-01-02T07:59:59.999999Z"));
+  for (const std::size_t i : {0, 1, 2})
+    EXPECT_EQ(to_text(cohort.visit_ends[i]), "2020-01-02T07:59:59.999999Z") << i;
 }
 
-TEST_F(Encounter, OffsetsToTheEastLeaveTheEndOfADateInUtc) {
+TEST_F(Encounter, ADateHasTheOffsetOfTheTimes) {
   table("conditions", "2020-01-01,,p,a,DATE,\n2020-01-01T20:00:00+09:00,,p,b,TIME,\n");
   const Cohort cohort = read();
   EXPECT_THAT(texts_of(cohort.visit_times),
-              ElementsAre("2020-01-01T11:00:00Z", "2020-01-01T23:59:59.999999Z"));
+              ElementsAre("2020-01-01T11:00:00Z", "2020-01-01T14:59:59.999999Z"));
   EXPECT_THAT(texts_of(cohort.visit_ends),
-              ElementsAre("2020-01-01T14:59:59.999999Z", "2020-01-01T23:59:59.999999Z"));
+              ElementsAre("2020-01-01T14:59:59.999999Z", "2020-01-01T14:59:59.999999Z"));
 }
 
 // One instant, of two days by two offsets: two visits of one encounter, in an order that their rows do not
@@ -147,7 +148,7 @@ TEST_F(Encounter, OneInstantInTwoOffsetsHasOneOrder) {
     const Cohort cohort = read();
     EXPECT_THAT(visits_of(cohort, "p"), ElementsAre(ElementsAre("A"), ElementsAre("B")));
     EXPECT_THAT(texts_of(cohort.visit_ends),
-                ElementsAre("2020-01-02T04:59:59.999999Z", "2020-01-02T23:59:59.999999Z"));
+                ElementsAre("2020-01-02T04:59:59.999999Z", "2020-01-03T04:59:59.999999Z"));
   }
 }
 

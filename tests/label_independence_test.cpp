@@ -25,17 +25,18 @@ struct Records {
   std::map<std::pair<std::string, std::string>, std::string> begins;  // (patient, encounter) -> START
 };
 
-Time known_by(const std::string& text) {
+// west: hours of the offset whose days dates are.
+Time known_by(const std::string& text, std::int64_t west) {
   Timestamp time;
   EXPECT_TRUE(parse_timestamp(text, time)) << text;
-  return time.known_by();
+  return time.known_by() - (time.date_only ? west * 3600 * time_per_second : 0);
 }
 
 // When an event can be known: not before its encounter began.
-Time known_by(const Records& records, const Event& event) {
+Time known_by(const Records& records, const Event& event, std::int64_t west) {
   const auto begin = records.begins.find({event.patient, event.encounter});
-  const Time own = known_by(event.time);
-  return begin == records.begins.end() ? own : std::max(own, known_by(begin->second));
+  const Time own = known_by(event.time, west);
+  return begin == records.begins.end() ? own : std::max(own, known_by(begin->second, west));
 }
 
 std::string date_of(Time time) {
@@ -44,27 +45,40 @@ std::string date_of(Time time) {
 
 constexpr Time year_2010 = 14610 * time_per_day;
 
+// The text of a moment in an offset of so many hours.
+std::string in_offset(Time time, std::int64_t hours) {
+  if (hours == 0) return to_text(time);
+  std::string text = to_text(time + hours * 3600 * time_per_second);
+  text.back() = hours < 0 ? '-' : '+';  // instead of Z
+  return text + "0" + std::to_string(std::abs(hours)) + ":00";
+}
+
 // 60 patients of 1 to 14 visits: of one moment, of a date alone, or stays of two days; a third of them get X.
-Records draw_records() {
+// first_offset, last_offset: hours; a patient's times are in one of them, and every fourth in another.
+Records draw_records(std::int64_t first_offset, std::int64_t last_offset) {
   test::Numbers numbers(17);
   Records records;
   for (int p = 0; p < 60; ++p) {
     const std::string patient = "p" + std::to_string(100 + p);
+    const auto text_of = [&, own = numbers.integer(first_offset, last_offset)](Time time) {
+      return in_offset(time, numbers.integer(0, 3) == 0 ? numbers.integer(first_offset, last_offset) : own);
+    };
     Time begin = year_2010 + numbers.integer(0, 300) * time_per_day;
     const std::int64_t visits = numbers.integer(1, 14);
     const std::int64_t with_code = p % 3 == 0 ? numbers.integer(0, visits - 1) : -1;
     for (std::int64_t v = 0; v < visits; ++v) {
       begin += numbers.integer(v % 4 == 3 ? 0 : 1, 90) * time_per_day;  // now and then two on one day
-      const Time clock = begin + numbers.integer(6, 20) * 3600 * time_per_second;
+      const Time clock = begin + numbers.integer(first_offset == 0 ? 6 : 0, first_offset == 0 ? 20 : 23) *
+                                     3600 * time_per_second;
       const std::string encounter = patient + "e" + std::to_string(v);
-      if (p % 5 != 4) records.begins[{patient, encounter}] = to_text(clock);
+      if (p % 5 != 4) records.begins[{patient, encounter}] = text_of(clock);
       const auto add = [&](const std::string& time, const std::string& code) {
         records.events.push_back({patient, encounter, time, code});
       };
-      add(v % 3 == 0 ? date_of(clock) : to_text(clock), "C" + std::to_string(numbers.integer(0, 20)));
+      add(v % 3 == 0 ? date_of(clock) : text_of(clock), "C" + std::to_string(numbers.integer(0, 20)));
       if (v % 2 == 0)
-        add(to_text(clock + 600 * time_per_second), "C" + std::to_string(numbers.integer(0, 20)));
-      if (v % 5 == 1) add(to_text(clock + time_per_day), "D" + std::to_string(numbers.integer(0, 5)));
+        add(text_of(clock + 600 * time_per_second), "C" + std::to_string(numbers.integer(0, 20)));
+      if (v % 5 == 1) add(text_of(clock + time_per_day), "D" + std::to_string(numbers.integer(0, 5)));
       if (v % 6 == 2) add(date_of(clock - 9 * time_per_day), "E" + std::to_string(numbers.integer(0, 3)));
       if (v == with_code) add(date_of(clock), "X");
     }
@@ -76,7 +90,8 @@ Records draw_records() {
 using Cuts = std::map<std::string, Time>;
 
 // Everything after the cuts becomes something else.
-Records changed_after(const Records& records, const Cuts& cuts) {
+Records changed_after(const Records& records, const Cuts& cuts, std::int64_t first_offset,
+                      std::int64_t last_offset) {
   test::Numbers numbers(23);
   Records changed;
   changed.begins = records.begins;
@@ -84,7 +99,7 @@ Records changed_after(const Records& records, const Cuts& cuts) {
   std::map<std::string, std::string> last_encounter;  // at or before the cut
   for (const Event& event : records.events) {
     const auto cut = cuts.find(event.patient);
-    const bool after = cut != cuts.end() && known_by(records, event) > cut->second;
+    const bool after = cut != cuts.end() && known_by(records, event, first_offset) > cut->second;
     if (!after) last_encounter[event.patient] = event.encounter;
     if (after && event.code == "X") has_code_after[event.patient] = true;
     if (after && (event.code == "X" || numbers.integer(0, 1) == 0)) continue;
@@ -92,17 +107,21 @@ Records changed_after(const Records& records, const Cuts& cuts) {
   }
   for (const auto& [patient, cut] : cuts) {
     const auto later = [&](std::int64_t days) { return cut + days * time_per_day + time_per_second; };
+    const auto text_of = [&](Time time) {
+      return in_offset(time, numbers.integer(first_offset, last_offset));
+    };
     if (!has_code_after[patient]) {
       const std::string stay = last_encounter[patient];  // goes on, and X is in it
-      changed.events.push_back({patient, stay, to_text(later(numbers.integer(0, 200))), "X"});
-      changed.events.push_back({patient, patient + "x", date_of(later(1)), "X"});
+      changed.events.push_back({patient, stay, text_of(later(numbers.integer(0, 200))), "X"});
+      changed.events.push_back({patient, "", text_of(cut + 1), "X"});  // at once
+      changed.events.push_back({patient, patient + "x", date_of(later(2)), "X"});
     }
     for (int v = 0; v < 3; ++v) {
       const std::string encounter = patient + "new" + std::to_string(v);
       const Time begin = later(numbers.integer(0, 100));
-      if (!records.begins.empty()) changed.begins[{patient, encounter}] = to_text(begin);
-      changed.events.push_back({patient, encounter, to_text(begin), "NEW" + std::to_string(v)});
-      changed.events.push_back({patient, encounter, date_of(begin), "C1"});
+      if (!records.begins.empty()) changed.begins[{patient, encounter}] = text_of(begin);
+      changed.events.push_back({patient, encounter, text_of(begin), "NEW" + std::to_string(v)});
+      changed.events.push_back({patient, encounter, date_of(begin + time_per_day), "C1"});
     }
   }
   return changed;
@@ -176,11 +195,13 @@ struct Rule {
   Task task;
   Format format;
   VisitBy visit_by = VisitBy::day;
+  std::int64_t first_offset = 0, last_offset = 0;  // hours
 };
 
 void PrintTo(const Rule& rule, std::ostream* out) {
   *out << rule.text << " of " << name_of(rule.task) << (rule.format == Format::meds ? ", MEDS" : ", Synthea")
-       << (rule.visit_by == VisitBy::time ? ", visits by time" : "");
+       << (rule.visit_by == VisitBy::time ? ", visits by time" : "") << ", UTC" << rule.first_offset << " to "
+       << rule.last_offset;
 }
 
 TrainOptions options_of(const Rule& rule) {
@@ -212,7 +233,7 @@ class LabelIndependence : public testing::TestWithParam<Rule> {};
 TEST_P(LabelIndependence, NothingAfterThePredictionTimeIsFelt) {
   const Rule rule = GetParam();
   const TrainOptions options = options_of(rule);
-  Records records = draw_records();
+  Records records = draw_records(rule.first_offset, rule.last_offset);
   if (rule.format == Format::meds) records.begins.clear();  // which knows of no encounters
   const auto data = prepare_training(read(records, rule.format, rule.visit_by), {}, options);
   const Inputs all = inputs_of(data->cohort, data->examples, data->encoded);
@@ -220,7 +241,7 @@ TEST_P(LabelIndependence, NothingAfterThePredictionTimeIsFelt) {
   const Inputs before = up_to(all, cuts);
   ASSERT_GT(before.size(), 5u) << "this cohort tells nothing";
 
-  const Records changed = changed_after(records, cuts);
+  const Records changed = changed_after(records, cuts, rule.first_offset, rule.last_offset);
   auto after_data = prepare_training(read(changed, rule.format, rule.visit_by), {}, options);
   EXPECT_NE(after_data->fingerprint, data->fingerprint) << "something was to change";
   std::int64_t changed_labels = 0;
@@ -252,6 +273,14 @@ std::vector<Rule> rules() {
   }
   for (const char* text : {"visit:2", "visits", "sample:0.4", "days:30"})
     all.push_back({text, Task::binary_classification, Format::meds, VisitBy::time});
+  // Clocks that change with the season, and patients who travel.
+  const std::size_t in_utc = all.size();
+  for (const auto& [first, last] : {std::pair(-5, -4), std::pair(-8, 0), std::pair(0, 9), std::pair(9, 9)})
+    for (std::size_t i = 0; i < in_utc; ++i) {
+      all.push_back(all[i]);
+      all.back().first_offset = first;
+      all.back().last_offset = last;
+    }
   return all;
 }
 

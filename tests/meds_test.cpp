@@ -68,7 +68,8 @@ TEST_F(Meds, TheDayIsThatOfTheOffsetInTheText) {
               ElementsAre("2020-01-02T04:30:00Z", "2020-01-02T13:00:00Z", "2019-12-31T23:30:00Z"));
   EXPECT_THAT(texts_of(cohort.visit_ends),
               ElementsAre("2020-01-02T04:59:59.999999Z", "2020-01-03T04:59:59.999999Z",
-                          "2020-01-01T14:59:59.999999Z"));
+                          "2020-01-02T04:59:59.999999Z"))
+      << "days end in the westmost offset";
   EXPECT_EQ(to_text(cohort.last_time), "2020-01-02T13:00:00Z");
 }
 

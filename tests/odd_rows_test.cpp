@@ -61,13 +61,14 @@ TEST_F(OddRows, OfYearsThatAreNoneAreSkippedAndCounted) {
   table("conditions",
         "1850-01-01,,p,e,1,\n1849-12-31T23:59:59Z,,p,e,2,\n0001-01-01,,p,e,2,\n2999-12-31,,p,e,2,\n"
         "2300-01-01T00:00:00Z,,p,e,2,\n9999-12-31T23:59:59Z,,p,e,2,\n"
+        "0000-00-00,,p,e,2,\n2020-00-10,,p,e,2,\n"
         "1850-01-01T00:30:00+02:00,,p,e,3,in UTC it is 1849\n");
   const Cohort cohort = read();
   EXPECT_THAT(visits_of(cohort, "p"), ElementsAre(ElementsAre("1", "3")));
-  EXPECT_EQ(report_.absurd_times.rows, 5);
+  EXPECT_EQ(report_.absurd_times.rows, 7);
   EXPECT_EQ(report_.absurd_times.first, "conditions.csv:3");
-  EXPECT_EQ(all_counts(), 5);
-  EXPECT_EQ(to_text(cohort.last_time), "1850-01-01T23:59:59.999999Z") << "not moved by what is skipped";
+  EXPECT_EQ(all_counts(), 7);
+  EXPECT_EQ(to_text(cohort.last_time), "1850-01-01T21:59:59.999999Z") << "not moved by what is skipped";
   EXPECT_THAT(
       refusal_with(ErrorCode::parse_error, strict_),
       EndsWith("conditions.csv:3: START is \"1849-12-31T23:59:59Z\": expected a year from 1850 to 2299"));

@@ -189,9 +189,9 @@ TEST_F(Times, AreReadInTheOrderOfTheFile) {
         read_patient_times(write("time,note," + id + "\n2020-01-01,,b\n2020-01-02T10:00:00Z,,a\n"));
     ASSERT_EQ(times.size(), 2u);
     EXPECT_EQ(times[0].patient_id, "b");
-    EXPECT_EQ(times[0].time, time_at("2020-01-02") - 1) << "the end of that day";
+    EXPECT_EQ(times[0].time.known_by(), time_at("2020-01-02") - 1) << "the end of that day";
     EXPECT_EQ(times[1].patient_id, "a");
-    EXPECT_EQ(times[1].time, time_at("2020-01-02T10:00:00Z"));
+    EXPECT_EQ(times[1].time.known_by(), time_at("2020-01-02T10:00:00Z"));
   }
 }
 

@@ -181,9 +181,26 @@ TEST(Tasks, SurvivalDoesNotSeeTheDayOfTheEventWhereItsOrderIsUnknown) {
   Cohort cohort = make_cohort({{"p", {{0, {0}}, {9, {1}}, {9, {1, 2}}}}}, {"A", "B", "X"});
   EXPECT_THAT(example_lengths(training_examples(cohort, with_code(Task::survival))), ElementsAre(1));
   // With times of day the order is known.
-  cohort.visit_times[1] = end_of_day(8) + 1;
+  cohort.visit_times[1] = cohort.code_times[1] = end_of_day(8) + 1;
   cohort.visit_times[2] = end_of_day(8) + 2;
   EXPECT_THAT(example_lengths(training_examples(cohort, with_code(Task::survival))), ElementsAre(2));
+  // What the earlier visit still gets later that day is no input, and without it there is no visit yet.
+  cohort.code_times[1] = end_of_day(8) + 3;
+  EXPECT_THAT(example_lengths(training_examples(cohort, with_code(Task::survival))), ElementsAre(1));
+}
+
+// Encounters that overlap: the one with the code began later, and has it first.
+TEST(Tasks, SurvivalCountsFromTheFirstTimeOfTheCode) {
+  Cohort cohort = make_cohort({{"p", {{0, {0}}, {9, {0, 2}}, {9, {1, 2}}}}}, {"A", "B", "X"});
+  cohort.visit_times[1] = end_of_day(8) + 1;
+  cohort.code_times[1] = end_of_day(8) + 1;
+  cohort.code_times[2] = end_of_day(8) + 50;  // X here is the later one
+  cohort.visit_times[2] = end_of_day(8) + 20;
+  cohort.code_times[3] = cohort.code_times[4] = end_of_day(8) + 30;
+  const ExampleSet set = training_examples(cohort, with_code(Task::survival));
+  EXPECT_THAT(example_lengths(set), ElementsAre(2));
+  const EncodedCohort encoded = encode(cohort, Vocabulary::from_codes({"A", "B", "X"}));
+  EXPECT_THAT(make_batch(encoded, set, std::vector{0}).codes, ElementsAre(2, 2)) << "without X";
 }
 
 TEST(Tasks, NextVisitMasksEachLastVisit) {
@@ -230,19 +247,19 @@ TEST(Tasks, LabelsWithPredictionTimes) {
 
 TEST(Tasks, OnlyCodesKnownByThePredictionTimeAreInput) {
   Cohort cohort = make_cohort({{"p", {{0, {0}}, {9, {0, 1, 2}}}}}, {"A", "B", "C"});
-  cohort.visit_times[1] = 100;
-  cohort.code_times = {end_of_day(0), 300, 100, 200};
-  cohort.visit_times[0] = cohort.visit_ends[0] = cohort.code_times[0] = 50;
+  const Time day = end_of_day(8) + 1;
+  cohort.visit_times[1] = day + 100;
+  cohort.code_times = {end_of_day(0), day + 300, day + 100, day + 200};
   const EncodedCohort encoded = encode(cohort, Vocabulary::from_codes({"A", "B", "C"}));
   const auto codes_at = [&](Time time) {
     const ExampleSet set = prediction_examples(cohort, {.task = Task::binary_classification}, time);
     return make_batch(encoded, set, std::vector{0}).codes;
   };
-  EXPECT_THAT(codes_at(50), ElementsAre(2));
-  EXPECT_THAT(codes_at(99), ElementsAre(2));
-  EXPECT_THAT(codes_at(100), ElementsAre(2, 3)) << "up to and including";
-  EXPECT_THAT(codes_at(299), ElementsAre(2, 3, 4));
-  EXPECT_THAT(codes_at(300), ElementsAre(2, 2, 3, 4));
+  EXPECT_THAT(codes_at(end_of_day(0)), ElementsAre(2));
+  EXPECT_THAT(codes_at(day + 99), ElementsAre(2));
+  EXPECT_THAT(codes_at(day + 100), ElementsAre(2, 3)) << "up to and including";
+  EXPECT_THAT(codes_at(day + 299), ElementsAre(2, 3, 4));
+  EXPECT_THAT(codes_at(day + 300), ElementsAre(2, 2, 3, 4));
 }
 
 TEST(Tasks, LabelsThatDoNotSuitTheTask) {

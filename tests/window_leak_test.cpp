@@ -138,8 +138,9 @@ TEST_P(WindowLeak, TheModelKnowsNothingThatCannotBeKnown) {
   TrainObserver observer;
   trainer.run(observer);
   const double model = auroc_of(trainer.history().epochs.back());
-  const double by_length =
-      history_length_auroc(data->examples, data->split.training, data->split.validation).value();
+  const double by_length = history_length_auroc(data->cohort, data->examples, HistoryLength::visits,
+                                                data->split.training, data->split.validation)
+                               .value();
   std::printf("%d positives of %d: model %.4f, length of the history %.4f\n",
               static_cast<int>(validation.positives), static_cast<int>(validation.targets), model, by_length);
   if (world == World::independent)

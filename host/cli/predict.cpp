@@ -126,9 +126,6 @@ int run(PredictOptions options) {
         " codes, but vocab_size in config.json is ", model.config().vocab_size, ": expected the same");
   const Task task = model.config().task;
   const TrainingFile training = read_training(options.model, task);
-  check(options.labels_file.empty() || is_patient_level(task), ErrorCode::invalid_argument,
-        "--labels with a model of ", name_of(task),
-        ", which predicts at every visit: expected --at, or a patient-level model");
   std::unordered_map<std::string, Part> parts;
   if (training.split.is_explicit) parts = read_parts(options.model);
 

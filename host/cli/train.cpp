@@ -32,6 +32,16 @@ void check_memory(const ModelConfig& config) {
         "--num-layers or vocabulary");
 }
 
+// A single row with a wrong year would have everybody observed until then, and make negatives of those who
+// are not.
+void check_observation(const TrainArguments& arguments, const TaskOptions& task, const ReadReport& read) {
+  if (!has_window(task) || arguments.observed_until || read.future_times.rows == 0) return;
+  fail(ErrorCode::invalid_argument, with_separators(read.future_times.rows),
+       " rows have a time after today, the first at ", read.future_times.first,
+       ": the last time in the data may not be the end of observation; expected --observed-until, such as ",
+       "date:YYYY-MM-DD, or data if it is");
+}
+
 int finish(TrainEnd end, const History& history, const TrainingData& data, const TrainOptions& options,
            const std::shared_ptr<Backend>& backend) {
   clear_progress();
@@ -53,12 +63,14 @@ int finish(TrainEnd end, const History& history, const TrainingData& data, const
 int run(const TrainArguments& arguments) {
   TrainOptions options;
   check_usage([&] { options = resolve(arguments); });
+  read_exclude_codes(arguments, options);
   const auto backend = make_backend(arguments.compute);
   RunFolder folder(options);  // locked until the end
   ReadReport read;
   Cohort cohort = read_data(arguments.data, Encounters::if_there, &read);
   options.tables_read = read.tables;
   if (!read.tables.empty()) options.encounters = read.encounters ? Encounters::required : Encounters::ignored;
+  check_observation(arguments, options.task, read);
   const TrainingFiles files = read_training_files(options);
   if (has_window(options.task) && options.task.predict_at.rule == PredictionRule::none) {
     print_rules(summarize_rules(cohort, options.task, files.task, options.seed), options.task);

@@ -190,6 +190,13 @@ void add_run_options(CLI::App& command, TrainArguments& arguments) {
       ->disable_flag_override();
 }
 
+// Everything else is checked as if there was a prediction time.
+void validate_but_for_time(TrainOptions options) {
+  if (has_window(options.task) && options.task.predict_at.rule == PredictionRule::none)
+    options.task.predict_at = predict_at_from_text("visits");
+  validate(options);
+}
+
 }  // namespace
 
 void add_train_arguments(CLI::App& command, TrainArguments& arguments) {
@@ -208,7 +215,8 @@ TrainOptions resolve(const TrainArguments& arguments) {
   options.data = arguments.data.data;
   options.tables = arguments.data.tables;
   options.visit_by = arguments.data.visit_by;
-  options.exclude_codes = read_code_patterns(arguments.exclude_codes);
+  for (const std::string& pattern : arguments.exclude_codes)
+    if (!pattern.starts_with('@')) static_cast<void>(CodePatterns({pattern}));
   resolve_task(arguments, options.task);
   resolve_split(arguments, options.split);
   const ModelConfig sizes = preset(arguments.preset);
@@ -223,12 +231,13 @@ TrainOptions resolve(const TrainArguments& arguments) {
   } else if (arguments.batch_size) {
     options.batch_size = *arguments.batch_size;
   }
-  // Everything else is checked as if there was a prediction time.
-  TrainOptions checked = options;
-  const bool lacks_time = has_window(options.task) && options.task.predict_at.rule == PredictionRule::none;
-  if (lacks_time) checked.task.predict_at = predict_at_from_text("visits");
-  validate(checked);
+  validate_but_for_time(options);
   return options;
+}
+
+void read_exclude_codes(const TrainArguments& arguments, TrainOptions& options) {
+  options.exclude_codes = read_code_patterns(arguments.exclude_codes);
+  validate_but_for_time(options);
 }
 
 }  // namespace ragtime::cli

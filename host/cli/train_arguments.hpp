@@ -34,4 +34,7 @@ void add_train_arguments(CLI::App& command, TrainArguments& arguments);
 // prediction time is missing that only a look at the data can choose, options.task.predict_at.rule is none.
 TrainOptions resolve(const TrainArguments& arguments);
 
+// --exclude-codes, whose files are read. Throws Error.
+void read_exclude_codes(const TrainArguments& arguments, TrainOptions& options);
+
 }  // namespace ragtime::cli

@@ -139,6 +139,18 @@ void say_label_file(const TrainingData& data, const TrainOptions& options, const
     say(concat(count(set.unlabelled), " patients have no label in ", file, ", left out"));
 }
 
+void say_excluded(const Cohort& cohort, const CodePatterns& excluded) {
+  const auto matches = [&](const CodePatterns& patterns) {
+    return std::count_if(cohort.code_names.begin(), cohort.code_names.end(),
+                         [&](const std::string& code) { return patterns.match(code); });
+  };
+  if (excluded.patterns().empty()) return;
+  say(concat(count(matches(excluded)), " codes are excluded from the input"));
+  for (const std::string& pattern : excluded.patterns())
+    if (matches(CodePatterns({pattern})) == 0)
+      warn(concat("--exclude-codes names ", pattern, ": no code of the data is or begins so"));
+}
+
 void say_parts(const TrainingData& data, const TrainOptions& options) {
   const Task task = data.config.task;
   const bool binary = task == Task::binary_classification || task == Task::visit_binary;
@@ -189,6 +201,7 @@ void say_what_is_learned(const TrainingData& data, const TrainingFiles& files, c
   if (set.uninformative > 0)
     say(concat(count(set.uninformative), " patients have no visit with a target, left out"));
   if (!options.task.labels_file.empty()) say_label_file(data, options, files.task.labels);
+  say_excluded(data.cohort, options.exclude_codes);
   say_parts(data, options);
   for (const std::string& warning : split_warnings(set, data.split)) warn(warning);
   const std::string rare =
@@ -236,8 +249,12 @@ void print_results(const EpochRecord& best, const TrainingData& data, const Trai
   const Task task = data.config.task;
   const auto by_length = [&](std::span<const std::int32_t> indices) -> std::string {
     if (task != Task::binary_classification && task != Task::visit_binary) return "";
-    return "; the length of the history alone has " +
-           metric_text({"auroc", history_length_auroc(data.examples, data.split.training, indices)});
+    const auto of = [&](HistoryLength length) {
+      return metric_text(
+          {"auroc", history_length_auroc(data.cohort, data.examples, length, data.split.training, indices)});
+    };
+    return "; the length of the history alone has " + of(HistoryLength::visits) + " (visits), " +
+           of(HistoryLength::days) + " (days)";
   };
   const auto print = [&](const char* part, const std::vector<Metric>& metrics, const std::string& more) {
     std::string text;

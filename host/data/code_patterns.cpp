@@ -38,7 +38,8 @@ CodePatterns read_code_patterns(std::span<const std::string> arguments) {
     for (std::size_t begin = 0; begin < content.size();) {
       const std::size_t end = std::min(content.find('\n', begin), content.size());
       std::string line = content.substr(begin, end - begin);
-      if (line.ends_with('\r')) line.pop_back();
+      line.erase(0, std::min(line.find_first_not_of(" \t"), line.size()));
+      line.erase(line.find_last_not_of(" \t\r") + 1);
       if (!line.empty()) patterns.push_back(std::move(line));
       begin = end + 1;
     }

@@ -27,8 +27,8 @@ class CodePatterns {
   std::vector<std::string> prefixes_;  // without their '*'
 };
 
-// As --exclude-codes gives them: patterns, or "@FILE" for those of a file, one a line, whose blank lines do
-// not count. Throws Error(invalid_argument, io_error).
+// As --exclude-codes gives them: patterns, or "@FILE" for those of a file, one a line, where
+// blank lines and blanks around a pattern do not count. Throws Error(invalid_argument, io_error).
 CodePatterns read_code_patterns(std::span<const std::string> arguments);
 
 }  // namespace ragtime

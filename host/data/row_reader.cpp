@@ -14,6 +14,16 @@ constexpr Time begin_of(std::chrono::year year) {
 constexpr Time first_time = begin_of(std::chrono::year(1850));
 constexpr Time last_time = begin_of(std::chrono::year(2300)) - 1;
 
+// "0000-00-00", "9999-99-99" and the like, which stand for a date that is not known.
+bool is_placeholder(std::string_view text) {
+  const std::string_view date = text.substr(0, 10);
+  if (date.size() < 10 || date[4] != '-' || date[7] != '-') return false;
+  for (std::size_t i = 0; i < date.size(); ++i)
+    if (i != 4 && i != 7 && (date[i] < '0' || date[i] > '9')) return false;
+  return date.starts_with("0000") || date.starts_with("9999") || date.substr(5, 2) == "00" ||
+         date.substr(8, 2) == "00";
+}
+
 bool has_text(std::string_view content) {
   constexpr std::string_view byte_order_mark = "\xEF\xBB\xBF";
   if (content.starts_with(byte_order_mark)) content.remove_prefix(byte_order_mark.size());
@@ -67,11 +77,12 @@ bool RowReader::time(std::size_t column, Timestamp& timestamp) {
     count_skipped(report_.missing_times, name(column), " is empty: expected a time such as 2019-01-23");
     return false;
   }
-  if (!parse_timestamp(value, timestamp))
+  const bool is_time = parse_timestamp(value, timestamp);
+  if (!is_time && !is_placeholder(value))
     refuse(name(column), " is ", excerpt(value), ": expected a time such as 2019-01-23 or ",
            "2019-01-23T10:20:30Z");
   const Time local = timestamp.time + timestamp.offset;
-  if (local < first_time || local > last_time) {
+  if (!is_time || local < first_time || local > last_time) {
     count_skipped(report_.absurd_times, name(column), " is ", excerpt(value),
                   ": expected a year from 1850 to 2299");
     return false;

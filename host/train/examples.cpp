@@ -47,15 +47,15 @@ void check_label(const PatientLabel& label, Task task) {
   }
 }
 
-// The last moment that may be input. Of a label whose day overlaps that of a date in the data, without a time
-// of day for one of them, nothing of that day is.
+// The last moment that may be input. Where a label or an event has a date without a time of day, the event is
+// no input to a label of the same date.
 Time limit_of(const Cohort& cohort, const PatientLabel& label, bool before) {
   Time until = label.until - (before ? 1 : 0);
   if (!label.time) return until;
   if (label.time->date_only) until -= std::max<Time>(cohort.east_offset, 0);
-  if (label.time->offset < cohort.west_offset)  // a day of the label ends after the date of that name
-    until = std::min(until, label.time->day() * time_per_day - cohort.west_offset - 1);
-  return until;
+  // West of the data's dates, the label's day goes on when the date of that name is over.
+  const Time end_of_date = (label.time->day() + 1) * time_per_day - cohort.west_offset - 1;
+  return end_of_date <= until ? end_of_date - 1 : until;
 }
 
 void add_labelled(const Cohort& cohort, const LabelTable& table, ExampleSet& set) {
@@ -264,7 +264,8 @@ ExampleSet training_examples(const Cohort& cohort, const TaskOptions& options, c
           ": no example is left of ", set.flow.patients, " patients; ", set.flow.without_history,
           " have no visit by then; of ", set.flow.times, " prediction times ", set.flow.code_before, " have ",
           options.label_code, " at or before them and ", set.flow.unobserved,
-          " are not observed to the end of the window");
+          " are not observed to the end of the window; ", set.observation.without_end,
+          " patients have no end of observation");
     return set;
   }
   ExampleSet set;
@@ -306,6 +307,8 @@ ExampleSet prediction_examples(const Cohort& cohort, const TaskOptions& options,
   unlabelled.classes.clear();
   for (PatientLabel& label : unlabelled.labels) label.label = 0;
   add_labelled(cohort, unlabelled, set);
+  check(set.unmatched_labels < static_cast<std::int64_t>(labels.labels.size()), ErrorCode::invalid_argument,
+        options.labels_file, ": none of its ", labels.labels.size(), " labels is of a patient in the data");
   return set;
 }
 

@@ -8,67 +8,96 @@
 namespace ragtime {
 namespace {
 
-constexpr std::size_t max_groups = 50;
-
+// Binary labels with the length of the history of each.
 struct Labelled {
-  std::int32_t visits;
-  bool positive;
+  std::vector<double> lengths;
+  std::vector<std::uint8_t> positive;
+
+  void add(double length, bool is_positive) {
+    lengths.push_back(length);
+    positive.push_back(is_positive ? 1 : 0);
+  }
 };
 
-std::vector<Labelled> labelled(const ExampleSet& set, std::span<const std::int32_t> indices) {
-  std::vector<Labelled> result;
+Labelled labelled(const Cohort& cohort, const ExampleSet& set, HistoryLength length,
+                  std::span<const std::int32_t> indices) {
+  Labelled result;
   for (const std::int32_t index : indices) {
     const Example& example = set.examples[index];
+    const std::int64_t first = cohort.visit_offsets[example.patient];
+    const auto length_at = [&](std::int32_t visits, Time time) {
+      if (length == HistoryLength::visits) return static_cast<double>(visits);
+      return static_cast<double>(time - cohort.visit_times[first]);
+    };
     if (set.options.task != Task::visit_binary) {
-      result.push_back({example.visits, example.label > 0});
+      const Time last = cohort.visit_ends[first + example.visits - 1];
+      result.add(length_at(example.visits, example.until == last_time_of_all ? last : example.until),
+                 example.label > 0);
       continue;
     }
     for (std::int32_t t = 0; t < example.visits; ++t)
       if (set.row_weights[example.first_row + t] > 0)
-        result.push_back({t + 1, set.row_values[example.first_row + t] > 0});
+        result.add(length_at(t + 1, cohort.visit_ends[first + t]), set.row_values[example.first_row + t] > 0);
   }
   return result;
 }
 
-// Lengths up to and with `last_visits` have this share of positives.
+// Lengths up to and with `last` have this share of positives.
 struct Group {
-  std::int32_t last_visits;
-  double rate;
+  double last;
+  double positives;
+  double count;
+
+  double rate() const { return positives / count; }
 };
 
-std::vector<Group> event_rates(std::vector<Labelled> examples) {
-  std::sort(examples.begin(), examples.end(),
-            [](const Labelled& a, const Labelled& b) { return a.visits < b.visits; });
-  const std::size_t size = std::max<std::size_t>(examples.size() / max_groups, 1);
+// The rates that fit best among those that do not fall with the length (rising), or do not rise.
+std::vector<Group> isotonic_rates(const Labelled& examples, bool rising) {
+  std::vector<std::size_t> order(examples.lengths.size());
+  for (std::size_t i = 0; i < order.size(); ++i) order[i] = i;
+  std::sort(order.begin(), order.end(),
+            [&](std::size_t a, std::size_t b) { return examples.lengths[a] < examples.lengths[b]; });
   std::vector<Group> groups;
-  for (std::size_t begin = 0, end = 0; begin < examples.size(); begin = end) {
-    end = std::min(begin + size, examples.size());
-    while (end < examples.size() && examples[end].visits == examples[end - 1].visits) ++end;
-    const auto positives = std::count_if(examples.begin() + static_cast<std::ptrdiff_t>(begin),
-                                         examples.begin() + static_cast<std::ptrdiff_t>(end),
-                                         [](const Labelled& example) { return example.positive; });
-    groups.push_back(
-        {examples[end - 1].visits, static_cast<double>(positives) / static_cast<double>(end - begin)});
+  for (std::size_t begin = 0, end = 0; begin < order.size(); begin = end) {
+    Group group{examples.lengths[order[begin]], 0, 0};
+    for (; end < order.size() && examples.lengths[order[end]] == group.last; ++end) {
+      group.positives += examples.positive[order[end]];
+      ++group.count;
+    }
+    // Neighbours in the wrong order become one group.
+    while (!groups.empty() &&
+           (rising ? groups.back().rate() >= group.rate() : groups.back().rate() <= group.rate())) {
+      group.positives += groups.back().positives;
+      group.count += groups.back().count;
+      groups.pop_back();
+    }
+    groups.push_back(group);
   }
   return groups;
 }
 
+std::vector<double> rates_of(const std::vector<Group>& groups, const std::vector<double>& lengths) {
+  std::vector<double> rates;
+  for (const double length : lengths) {
+    const auto group =
+        std::lower_bound(groups.begin(), groups.end(), length,
+                         [](const Group& candidate, double value) { return candidate.last < value; });
+    rates.push_back((group == groups.end() ? groups.back() : *group).rate());
+  }
+  return rates;
+}
+
 }  // namespace
 
-std::optional<double> history_length_auroc(const ExampleSet& set, std::span<const std::int32_t> training,
+std::optional<double> history_length_auroc(const Cohort& cohort, const ExampleSet& set, HistoryLength length,
+                                           std::span<const std::int32_t> training,
                                            std::span<const std::int32_t> scored) {
-  const std::vector<Group> groups = event_rates(labelled(set, training));
-  if (groups.empty()) return std::nullopt;
-  std::vector<double> scores;
-  std::vector<std::uint8_t> labels;
-  for (const Labelled& example : labelled(set, scored)) {
-    const auto group = std::lower_bound(
-        groups.begin(), groups.end(), example.visits,
-        [](const Group& candidate, std::int32_t visits) { return candidate.last_visits < visits; });
-    scores.push_back(group == groups.end() ? groups.back().rate : group->rate);
-    labels.push_back(example.positive ? 1 : 0);
-  }
-  return auroc(scores, labels);
+  const Labelled known = labelled(cohort, set, length, training);
+  if (known.lengths.empty()) return std::nullopt;
+  const double direction = auroc(known.lengths, known.positive).value_or(0.5);
+  const std::vector<Group> groups = isotonic_rates(known, direction >= 0.5);
+  const Labelled asked = labelled(cohort, set, length, scored);
+  return auroc(rates_of(groups, asked.lengths), asked.positive);
 }
 
 }  // namespace ragtime

@@ -83,8 +83,11 @@ PredictionSummary write_predictions(VisitLstm& model, const std::shared_ptr<Back
         const auto part = columns.parts->find(patient);
         id += concat(',', part == columns.parts->end() ? "" : name_of(part->second));
       }
-      const std::int32_t lines = patient_level ? 1 : example.visits;
-      for (std::int32_t t = 0; t < lines; ++t, at += outputs) {
+      const std::int32_t rows = patient_level ? 1 : example.visits;
+      // At a time of its own, what counts is the prediction of the last visit.
+      const std::int32_t first = columns.prediction_time ? rows - 1 : 0;
+      at += first * outputs;
+      for (std::int32_t t = first; t < rows; ++t, at += outputs) {
         row.assign(at, at + outputs);
         activate(config.task, row);
         line = patient_level ? id : concat(id, ',', t);
@@ -97,7 +100,7 @@ PredictionSummary write_predictions(VisitLstm& model, const std::shared_ptr<Back
         line += '\n';
         file.write(line);
       }
-      summary.lines += lines;
+      summary.lines += rows - first;
       ++summary.examples;
     }
     if (progress) progress(summary.examples);

@@ -28,9 +28,10 @@ struct PredictionColumns {
 };
 
 // patient_id[,prediction_time][,part],p0[,p1...], and for visit-level tasks a column visit, counted from 0,
-// before p0; probabilities (regression: the number), rounded to float, with 9 significant digits, which give
-// the same float back. Patients in string order, each by time. A regular file appears whole or not at all; a
-// pipe or a device is written directly. progress(done) gets the number of examples done. Throws
+// before p0, and a line per visit, or that of the last visit alone where examples have a prediction time
+// each; probabilities (regression: the number), rounded to float, with 9 significant digits, which give the
+// same float back. Patients in string order, each by time. A regular file appears whole or not at all; a pipe
+// or a device is written directly. progress(done) gets the number of examples done. Throws
 // Error(out_of_range) on a prediction that is not finite.
 PredictionSummary write_predictions(VisitLstm& model, const std::shared_ptr<Backend>& backend,
                                     const EncodedCohort& encoded, const ExampleSet& examples,

@@ -41,7 +41,8 @@ void validate(const SplitOptions& options) {
   if (!options.file.empty()) return;
   const auto is_share = [](double share) { return share >= 0 && share < 1; };
   check(options.validation > 0 && is_share(options.validation), ErrorCode::invalid_argument,
-        "--validation is ", options.validation, ": expected a share above 0 and below 1");
+        options.is_explicit ? "the validation share of --split is " : "--validation is ", options.validation,
+        ": expected a share above 0 and below 1");
   check(is_share(options.test) && options.validation + options.test < 1, ErrorCode::invalid_argument,
         "--split validates on ", options.validation, " and tests on ", options.test,
         " of the patients: expected something left to train on");
@@ -69,7 +70,10 @@ Split split_examples(const Cohort& cohort, const ExampleSet& set, const SplitOpt
                                                  : split.test;
     examples.push_back(static_cast<std::int32_t>(i));
   }
-  const std::string how = options.file.empty() ? concat("--validation ", options.validation) : options.file;
+  const std::string how =
+      options.file.empty()
+          ? concat(options.is_explicit ? "--split with validation " : "--validation ", options.validation)
+          : options.file;
   check(!split.training.empty() && !split.validation.empty(), ErrorCode::invalid_argument, how, " leaves ",
         split.training.size(), " examples to train and ", split.validation.size(),
         " to validate: expected at least one of each");

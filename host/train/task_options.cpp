@@ -1,4 +1,5 @@
 #include <cmath>
+#include <filesystem>
 
 #include "host/core/check.hpp"
 #include "host/train/tasks.hpp"
@@ -68,8 +69,12 @@ void validate(const TaskOptions& options) {
 TaskFiles read_task_files(const TaskOptions& options) {
   TaskFiles files;
   if (!options.labels_file.empty()) files.labels = read_labels(options.labels_file);
-  if (has_window(options) && options.observed_until.rule == ObservationRule::file)
-    files.observed_until = read_patient_times(options.observed_until.text);
+  if (has_window(options) && options.observed_until.rule == ObservationRule::file) {
+    const std::string& file = options.observed_until.text;
+    require(std::filesystem::exists(file), "--observed-until is ", file,
+            ", which is no file: expected data, record, date:YYYY-MM-DD or a file subject_id,time");
+    files.observed_until = read_patient_times(file);
+  }
   return files;
 }
 

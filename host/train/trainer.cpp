@@ -237,7 +237,7 @@ class Trainer::State {
     check_same_settings(options_, checkpoint.settings);
     check(checkpoint.fingerprint == data_.fingerprint, ErrorCode::invalid_argument,
           "--resume with other data than the run in ", options_.out.string(),
-          " was begun with: expected the same --data and labels");
+          " was begun with: expected the same --data, --labels, --observed-until and --split-file");
     check(checkpoint.parameters.size() == parameter_count(), ErrorCode::shape_mismatch, file.string(),
           " holds ", checkpoint.parameters.size(), " parameters: expected ", parameter_count());
     check_position(checkpoint, file.string());

@@ -20,13 +20,14 @@ std::vector<std::int64_t> patients_with_code(const Cohort& cohort, const Example
   for (const std::int32_t index : indices) {  // a patient's examples are neighbours
     const Example& example = examples.examples[index];
     Example input = example;
-    if (whole_records)
-      input.visits = static_cast<std::int32_t>(cohort.visit_offsets[example.patient + 1] -
-                                               cohort.visit_offsets[example.patient]);
+    if (whole_records) {
+      input.until = last_time_of_all;
+      input.visits = visits_by(cohort, example.patient, input.until);
+    }
     for_each_visit(cohort, input, [&](std::int64_t visit) {
       for (std::int64_t i = cohort.code_offsets[visit]; i < cohort.code_offsets[visit + 1]; ++i) {
         const std::int32_t code = cohort.codes[i];
-        if (cohort.code_times[i] > example.until || counted_for[code] == example.patient) continue;
+        if (cohort.code_times[i] > input.until || counted_for[code] == example.patient) continue;
         counted_for[code] = example.patient;
         ++counts[code];
       }
