@@ -62,8 +62,8 @@ void add_target_options(CLI::App& command, TrainArguments& arguments) {
   TaskOptions& task = arguments.options.task;
   command
       .add_option("--task", arguments.task,
-                  "binary_classification, multi_class, regression (one prediction a sequence), next_visit, "
-                  "visit_binary or survival (one a visit)")
+                  "binary_classification, multi_class, regression (one prediction per sequence), next_visit, "
+                  "visit_binary or survival (one per visit)")
       ->type_name("TASK")
       ->required();
   command
@@ -88,7 +88,7 @@ void add_target_options(CLI::App& command, TrainArguments& arguments) {
   command
       .add_option("--observed-until", arguments.observed_until,
                   "Until when patients are observed: data (the last time in the data; who has no further "
-                  "visit had no X), record (each until the own last visit: biased where X ends records), "
+                  "visit had no X), record (each until their own last visit: biased where X ends records), "
                   "date:YYYY-MM-DD, or a CSV file subject_id,time")
       ->type_name("WHEN")
       ->default_str("data");
@@ -106,7 +106,7 @@ void add_target_options(CLI::App& command, TrainArguments& arguments) {
   command
       .add_option("--exclude-codes", arguments.exclude_codes,
                   "Codes that are no input, such as the treatments of X: a list A,B,C, beginnings as in "
-                  "'BILLING//*', or @FILE with one a line")
+                  "'BILLING//*', or @FILE with one per line")
       ->type_name("CODES")
       ->delimiter(',');
 }

@@ -95,7 +95,7 @@ std::string observation_text(const TaskOptions& task, const Cohort& cohort) {
     case ObservationRule::data:
       return concat("until ", to_text(cohort.last_time), ", the last time in the data");
     case ObservationRule::record:
-      return "each until the end of the own last visit; biased where the code ends records";
+      return "each until the end of their own last visit; biased where the code ends records";
     case ObservationRule::date:
       return concat("until ", to_text(cohort.end_of(task.observed_until.date)));
     case ObservationRule::file:

@@ -16,7 +16,7 @@ namespace ragtime {
 
 enum class ObservationRule : std::uint8_t {
   data,    // all until the last time in the data: who has no further visit had none
-  record,  // each until the end of the own last visit
+  record,  // each until the end of their own last visit
   date,    // all until one time
   file,    // each as a file says
 };
