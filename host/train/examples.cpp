@@ -55,7 +55,7 @@ Time limit_of(const Cohort& cohort, const PatientLabel& label, bool before) {
   if (label.time->date_only) until -= std::max<Time>(cohort.east_offset, 0);
   // West of the data's dates, the label's day goes on when the date of that name is over.
   const Time end_of_date = (label.time->day() + 1) * time_per_day - cohort.west_offset - 1;
-  return end_of_date <= until ? end_of_date - 1 : until;
+  return end_of_date < until ? end_of_date - 1 : until;
 }
 
 void add_labelled(const Cohort& cohort, const LabelTable& table, ExampleSet& set) {
