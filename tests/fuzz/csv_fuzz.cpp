@@ -8,10 +8,14 @@
 #include <cstdint>
 #include <optional>
 #include <set>
+#include <string>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 #include "host/data/csv.hpp"
 #include "host/data/event_table.hpp"
+#include "host/data/patient_files.hpp"
 #include "host/data/text_file.hpp"
 #include "ragtime/error.hpp"
 #include "tests/fuzz/fuzzed_file.hpp"
@@ -116,9 +120,9 @@ void check_cohort(const Cohort& cohort, const ReadReport& report, std::size_t ro
   for (std::int64_t patient = 0; patient < cohort.patients(); ++patient)
     for (std::int64_t visit = cohort.visit_offsets[patient] + 1; visit < cohort.visit_offsets[patient + 1];
          ++visit)
-      require(cohort.visit_times[visit - 1] <= cohort.visit_times[visit] &&
-                  cohort.visit_ends[visit - 1] <= cohort.visit_ends[visit],
-              "visits are in order of time");
+      require(std::tie(cohort.visit_ends[visit - 1], cohort.visit_times[visit - 1]) <=
+                  std::tie(cohort.visit_ends[visit], cohort.visit_times[visit]),
+              "visits are in order of their ends, then of their times");
   for (std::int64_t visit = 0; visit < cohort.visits(); ++visit) {
     const auto codes = cohort.visit_codes(visit);
     require(!codes.empty(), "a visit has a code");
@@ -163,12 +167,29 @@ void check_labels(std::string_view content, const Records& records) {
   const FuzzedFile file(content);
   const auto labels = accepted([&] { return read_labels(file.path()); });
   if (!labels) return;
-  require(labels->size() == records.size() - 1, "every row is a label");
-  std::set<std::string> patients;
-  for (const PatientLabel& label : *labels) {
+  const auto rows =
+      static_cast<std::int64_t>(labels->labels.size()) + labels->null_values + labels->duplicates;
+  require(rows == static_cast<std::int64_t>(records.size()) - 1, "every row is a label, or counted");
+  std::set<std::pair<std::string, Time>> seen;
+  for (const PatientLabel& label : labels->labels) {
     require(std::isfinite(label.label), "a label is finite");
-    require(!label.patient_id.empty() && patients.insert(label.patient_id).second, "a patient has one label");
+    require(!label.patient_id.empty() && seen.emplace(label.patient_id, label.until).second,
+            "a patient has one label at a time");
+    require(!labels->is_categorical || label.label < static_cast<double>(labels->classes.size()),
+            "a label is one of the classes");
   }
+}
+
+void check_other_files(std::string_view content) {
+  const FuzzedFile file(content);
+  std::set<std::string> patients;
+  if (const auto times = accepted([&] { return read_patient_times(file.path()); }))
+    for (const PatientTime& entry : *times)
+      require(patients.insert(entry.patient_id).second, "a patient has one time");
+  patients.clear();
+  if (const auto parts = accepted([&] { return read_patient_parts(file.path()); }))
+    for (const PatientPart& entry : *parts)
+      require(patients.insert(entry.patient_id).second, "a patient is in one part");
 }
 
 void run(std::string_view bytes) {
@@ -196,6 +217,7 @@ void run(std::string_view bytes) {
       for (const bool strict : {false, true})
         check_table(content, *records, columns, {.visit_by = visit_by, .strict = strict});
   check_labels(content, *records);
+  check_other_files(content);
 }
 
 }  // namespace
