@@ -161,7 +161,7 @@ TEST_F(RunFolderTest, IsOneRunsAtATime) {
   expect_error(ErrorCode::io_error, {"is writing to " + fresh.out.string()}, [&] { RunFolder{fresh}; });
   fresh.resume = true;
   expect_error(ErrorCode::io_error, {"is writing to " + fresh.out.string()}, [&] { RunFolder{fresh}; });
-  EXPECT_TRUE(there("fresh/.lock")) << "whoever was refused took nothing away";
+  EXPECT_TRUE(there("fresh/.lock")) << "the run that was refused removed nothing";
 }
 
 TEST_F(RunFolderTest, IsAskedAgainWhenItIsTaken) {

@@ -96,7 +96,7 @@ ExampleSet examples_of(const Cohort& cohort, const PredictOptions& options, Task
   return set;
 }
 
-// The part of each patient in training, where it was chosen by whoever trained.
+// The part of each patient, where training was given --split or --split-file.
 std::unordered_map<std::string, Part> read_parts(const std::filesystem::path& model) {
   std::unordered_map<std::string, Part> parts;
   for (PatientPart& entry : read_patient_parts(model / "splits.csv"))

@@ -71,8 +71,8 @@ AtomicFolder::AtomicFolder(const fs::path& path, std::span<const std::string_vie
   create_temporary();
 }
 
-// As AtomicFile does it: a name that nobody has, then the lock; whoever took it for a leftover in between has
-// it.
+// As AtomicFile does it: a name that nobody has, then the lock, which another run has that took the folder
+// for a leftover in between.
 void AtomicFolder::create_temporary() {
   static std::atomic<unsigned> folders_made = 0;
   for (;;) {

@@ -58,6 +58,15 @@ std::size_t CsvReader::column(std::string_view name) const {
   refuse_at(1, "there is no column ", name, ": the header is ", excerpt(columns));
 }
 
+std::size_t CsvReader::column(std::span<const std::string_view> names) const {
+  std::string expected;
+  for (const std::string_view name : names) {
+    if (const auto found = find_column(name)) return *found;
+    expected += (expected.empty() ? "" : " or ") + std::string(name);
+  }
+  return column(expected);  // throws
+}
+
 bool CsvReader::next() {
   while (at_ < content_.size()) {
     if (content_[at_] == '\n')

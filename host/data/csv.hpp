@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -23,6 +24,8 @@ class CsvReader {
   const std::vector<std::string>& header() const { return header_; }
   std::optional<std::size_t> find_column(std::string_view name) const;
   std::size_t column(std::string_view name) const;  // Throws, listing the columns, when it is not there.
+  // The first of these that is there. Throws, naming all of them and listing the columns, when none is.
+  std::size_t column(std::span<const std::string_view> names) const;
 
   // Moves to the next record, false behind the last. Every record has as many fields as the header.
   bool next();

@@ -15,15 +15,8 @@
 namespace ragtime {
 namespace {
 
-// The first of the columns that the file has; all of them are named where it has none.
-std::size_t first_column(const CsvReader& reader, std::initializer_list<const char*> names) {
-  std::string all;
-  for (const char* name : names) {
-    if (const auto found = reader.find_column(name)) return *found;
-    all += (all.empty() ? "" : " or ") + std::string(name);
-  }
-  return reader.column(all);  // throws
-}
+constexpr std::array<std::string_view, 2> patient_columns = {"subject_id", "patient_id"};
+constexpr std::array<std::string_view, 2> part_columns = {"part", "split"};
 
 std::string patient_of(CsvReader& reader, std::size_t column) {
   const std::string_view id = reader.field(column);
@@ -218,7 +211,7 @@ LabelTable read_labels(const std::filesystem::path& file, LabelValues values) {
 std::vector<PatientTime> read_patient_times(const std::filesystem::path& file) {
   const std::string content = read_text_file(file);
   CsvReader reader(content, file.string());
-  const std::size_t patient_column = first_column(reader, {"subject_id", "patient_id"});
+  const std::size_t patient_column = reader.column(patient_columns);
   const std::size_t time_column = reader.column("time");
   std::vector<PatientTime> times;
   SeenLines seen;
@@ -247,8 +240,8 @@ const char* name_of(Part part) {
 std::vector<PatientPart> read_patient_parts(const std::filesystem::path& file) {
   const std::string content = read_text_file(file);
   CsvReader reader(content, file.string());
-  const std::size_t patient_column = first_column(reader, {"subject_id", "patient_id"});
-  const std::size_t part_column = first_column(reader, {"part", "split"});
+  const std::size_t patient_column = reader.column(patient_columns);
+  const std::size_t part_column = reader.column(part_columns);
   std::vector<PatientPart> parts;
   std::unordered_map<std::string, std::pair<Part, std::int64_t>> seen;  // with the line
   while (reader.next()) {

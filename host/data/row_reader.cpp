@@ -6,7 +6,7 @@
 namespace ragtime {
 namespace {
 
-// The years of real events: whoever is alive was born after the first, and what lies behind the last is a
+// The years of real events: everybody alive was born after the first, and what lies behind the last is a
 // stand-in for "never" or "unknown".
 constexpr Time begin_of(std::chrono::year year) {
   return std::chrono::sys_days(year / std::chrono::January / 1).time_since_epoch().count() * time_per_day;
@@ -48,12 +48,7 @@ RowReader::RowReader(const std::filesystem::path& file, const ReadOptions& optio
 }
 
 std::size_t RowReader::column(std::span<const std::string_view> names) const {
-  std::string expected;
-  for (const std::string_view name : names) {
-    if (const auto found = csv_->find_column(name)) return *found;
-    expected += (expected.empty() ? "" : " or ") + std::string(name);
-  }
-  return csv_->column(expected);  // throws
+  return csv_->column(names);
 }
 
 bool RowReader::next() {

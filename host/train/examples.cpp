@@ -58,16 +58,22 @@ Time limit_of(const Cohort& cohort, const PatientLabel& label, bool before) {
   return end_of_date < until ? end_of_date - 1 : until;
 }
 
-void add_labelled(const Cohort& cohort, const LabelTable& table, ExampleSet& set) {
+// What the labels are, checked against the task.
+void add_values(const LabelTable& table, ExampleSet& set) {
   check(!table.is_categorical || set.options.task == Task::multi_class, ErrorCode::invalid_argument,
         set.options.labels_file, " has categorical_value: expected ",
         set.options.task == Task::regression ? "float_value or integer_value" : "boolean_value", " for ",
         name_of(set.options.task));
+  set.class_names = table.classes;
+  set.classes = std::max<std::int64_t>(1, static_cast<std::int64_t>(table.classes.size()));
+  for (const PatientLabel& label : table.labels) check_label(label, set.options.task);
+}
+
+// An example for each label of a patient with a visit by its time.
+void add_labelled(const Cohort& cohort, const LabelTable& table, ExampleSet& set) {
   check(table.has_times || !set.options.before, ErrorCode::invalid_argument, "--before with ",
         set.options.labels_file,
         ", which has no prediction times: expected the columns subject_id,prediction_time");
-  set.class_names = table.classes;
-  set.classes = std::max<std::int64_t>(1, static_cast<std::int64_t>(table.classes.size()));
   struct Labelled {
     Example example;
     const PatientLabel* label;
@@ -75,7 +81,6 @@ void add_labelled(const Cohort& cohort, const LabelTable& table, ExampleSet& set
   std::vector<Labelled> labelled;
   std::vector<std::uint8_t> is_named(static_cast<std::size_t>(cohort.patients()));
   for (const PatientLabel& label : table.labels) {
-    check_label(label, set.options.task);
     const std::int64_t patient = cohort.find_patient(label.patient_id);
     if (patient < 0) {
       ++set.unmatched_labels;
@@ -272,6 +277,7 @@ ExampleSet training_examples(const Cohort& cohort, const TaskOptions& options, c
   set.options = options;
   if (!options.label_code.empty()) set.label_code = find_label_code(cohort, options.label_code);
   if (!options.labels_file.empty()) {
+    add_values(files.labels, set);
     add_labelled(cohort, files.labels, set);
     const auto labels = static_cast<std::int64_t>(files.labels.labels.size());
     check(set.unmatched_labels < labels, ErrorCode::invalid_argument, options.labels_file, ": none of its ",
@@ -302,11 +308,7 @@ ExampleSet prediction_examples(const Cohort& cohort, const TaskOptions& options,
 ExampleSet prediction_examples(const Cohort& cohort, const TaskOptions& options, const LabelTable& labels) {
   ExampleSet set;
   set.options = options;
-  LabelTable unlabelled = labels;  // whose values, 0, suit every task
-  unlabelled.is_categorical = false;
-  unlabelled.classes.clear();
-  for (PatientLabel& label : unlabelled.labels) label.label = 0;
-  add_labelled(cohort, unlabelled, set);
+  add_labelled(cohort, labels, set);
   check(set.unmatched_labels < static_cast<std::int64_t>(labels.labels.size()), ErrorCode::invalid_argument,
         options.labels_file, ": none of its ", labels.labels.size(), " labels is of a patient in the data");
   return set;
