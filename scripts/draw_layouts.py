@@ -8,11 +8,7 @@ The card has its own background, so text is readable on a light page and on a da
 is the card.
 """
 
-import argparse
-import pathlib
-import sys
-
-FILE = pathlib.Path(__file__).resolve().parent.parent / "docs" / "images" / "layouts.svg"
+from drawings import main
 
 LENGTHS = [2, 1, 3]  # visits of each patient; docs/layouts.md works the same example out
 CELL, GAP = 46, 6  # a visit, and between visits
@@ -125,17 +121,5 @@ def draw():
         *drawing.shapes, "</svg>", ""])
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="compare with the committed file, write nothing")
-    if parser.parse_args().check:
-        if not FILE.exists() or FILE.read_text() != draw():
-            sys.exit(f"{FILE} is not what this script draws: run it without --check")
-        return
-    FILE.parent.mkdir(parents=True, exist_ok=True)
-    FILE.write_text(draw())
-    print(FILE)
-
-
 if __name__ == "__main__":
-    main()
+    main(__doc__, {"layouts.svg": draw})

@@ -10,13 +10,9 @@
 The schedule of the slots is simulated by the rules of cuda/lstm_persistent.cuh. Cards and colors are as in draw_layouts.py.
 """
 
-import argparse
-import sys
-
 import draw_layouts
 from draw_layouts import LETTER, MARGIN, WIDTH
-
-IMAGES = draw_layouts.FILE.parent
+from drawings import main
 
 LENGTHS = [5, 8, 3, 6, 24, 4, 9, 7, 3, 6, 8, 5]  # of the sequences A, B, C ...: one long among short ones
 CLUSTERS, SLOTS = 2, 2  # SLOTS: of each cluster
@@ -362,19 +358,5 @@ def draw_step():
 PICTURES = {"persistent-slots.svg": draw_slots, "persistent-step.svg": draw_step}
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="compare with the committed files, write nothing")
-    check = parser.parse_args().check
-    for name, draw in PICTURES.items():
-        file, drawn = IMAGES / name, draw()
-        if not check:
-            IMAGES.mkdir(parents=True, exist_ok=True)
-            file.write_text(drawn, encoding="utf-8")
-            print(file)
-        elif not file.exists() or file.read_text(encoding="utf-8") != drawn:
-            sys.exit(f"{file} is not what this script draws: run it without --check")
-
-
 if __name__ == "__main__":
-    main()
+    main(__doc__, PICTURES)

@@ -7,11 +7,7 @@
 Used or not, and the labels, are worked out here from the days below by the rule of docs/training.md.
 """
 
-import argparse
-import pathlib
-import sys
-
-FILE = pathlib.Path(__file__).resolve().parent.parent / "docs" / "images" / "prediction-time.svg"
+from drawings import main
 
 HORIZON, OBSERVED_UNTIL = 365, 800  # days; no gap
 PATIENTS = [("Patient A gets X on day 420", [0, 150, 300, 500], 420), ("Patient B never gets X", [100, 380, 600], None)]
@@ -97,17 +93,5 @@ def draw():
         *drawing.shapes, "</svg>", ""])
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="compare with the committed file, write nothing")
-    if parser.parse_args().check:
-        if not FILE.exists() or FILE.read_text() != draw():
-            sys.exit(f"{FILE} is not what this script draws: run it without --check")
-        return
-    FILE.parent.mkdir(parents=True, exist_ok=True)
-    FILE.write_text(draw())
-    print(FILE)
-
-
 if __name__ == "__main__":
-    main()
+    main(__doc__, {"prediction-time.svg": draw})
