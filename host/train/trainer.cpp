@@ -64,6 +64,7 @@ class Trainer::State {
   }
 
   TrainEnd run(TrainObserver& observer) {
+    write_file_atomically(options_.out / "splits.csv", to_csv(data_.split.patients));
     save();
     while (position_.epoch <= options_.epochs) {
       if (out_of_patience()) return TrainEnd::stopped_early;
@@ -188,7 +189,6 @@ class Trainer::State {
   void save_model() const {
     data_.vocabulary.write(options_.out / "vocabulary.txt");
     write_training_file(options_.out / "training.json", data_.training);
-    write_file_atomically(options_.out / "splits.csv", to_csv(data_.split.patients));
     write_config(options_.out / "config.json", data_.config);
     std::vector<float> values = parameters();
     fold_into_head(scale_, model_.parameters(), values);
