@@ -42,15 +42,17 @@ TEST_F(CliData, WarnsOfEachKindOfOddRow) {
   const ToolResult result = info("data");
   EXPECT_THAT(
       warnings(result),
-      ElementsAre("careplans.csv is empty, without even a header line: taken as a table without rows",
-                  "allergies.csv.zst is not read: ragtime reads CSV, plain (.csv) or gzipped (.csv.gz)",
-                  "1 row without a patient, at conditions.csv:3: skipped",
-                  "1 row without an encounter's id, at encounters.csv:2: skipped",
-                  "2 rows without a code, the first at conditions.csv:4: skipped",
-                  "1 row without a time, at conditions.csv:6: skipped",
-                  "1 row with a year before 1850 or after 2299, at conditions.csv:7: skipped",
-                  "1 row with a time after today, at conditions.csv:8: read as they are; observation is "
-                  "taken to end at the last time in the data, so its end may be wrong because of this"));
+      ElementsAre(
+          "careplans.csv is empty, without even a header line: taken as a table without rows",
+          "allergies.csv.zst is not read: ragtime reads CSV, plain (.csv) or gzipped (.csv.gz)",
+          "1 row without a patient, at conditions.csv:3: skipped",
+          "1 row without an encounter's id, at encounters.csv:2: skipped",
+          "2 rows without a code, the first at conditions.csv:4: skipped",
+          "1 row without a time, at conditions.csv:6: skipped",
+          "1 row with a year before 1850 or after 2299, or a stand-in for a date, at conditions.csv:7: "
+          "skipped",
+          "1 row with a time after today, at conditions.csv:8: read as they are; the last "
+          "time in the data may not be the end of observation"));
   EXPECT_THAT(result.err, HasSubstr("1 patients, 2 visits, 2 codes of 2 kinds\n"));
 }
 

@@ -35,11 +35,10 @@ void warn_of_odd_rows(const ReadReport& report) {
   warn_of_rows(report.null_encounters, "without an encounter's id", "skipped");
   warn_of_rows(report.null_codes, "without a code", "skipped");
   warn_of_rows(report.missing_times, "without a time", "skipped");
-  warn_of_rows(report.absurd_times, "with a year before 1850 or after 2299", "skipped");
-  warn_of_rows(
-      report.future_times, "with a time after today",
-      "read as they are; observation is taken to end at the last time in the data, so its end may be "
-      "wrong because of this");
+  warn_of_rows(report.absurd_times, "with a year before 1850 or after 2299, or a stand-in for a date",
+               "skipped");
+  warn_of_rows(report.future_times, "with a time after today",
+               "read as they are; the last time in the data may not be the end of observation");
   if (report.static_patients > 0)
     warn(concat(report.static_patients == 1
                     ? "1 patient has only rows without a time: it has no visit and gets"

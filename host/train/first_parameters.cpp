@@ -21,39 +21,21 @@ void zero_untrained_rows(const ParameterInfo& embedding, const TrainingData& dat
       std::fill_n(values.begin() + embedding.offset + id * width, width, 0.0f);
 }
 
-// [K] how many training targets are 1, or of class k; and of how many.
-struct TargetCounts {
-  std::vector<double> of_output;
-  double all = 0;
-};
-
-TargetCounts count_targets(const TrainingData& data) {
-  TargetCounts counts{std::vector<double>(static_cast<std::size_t>(data.config.output_dim)), 0};
-  for (const std::int32_t& index : data.split.training) {
-    const HostTargets targets = make_targets(data.examples, {&index, 1});
-    for (std::size_t row = 0; row < targets.values.size(); ++row) {
-      if (!targets.row_weight.empty() && targets.row_weight[row] == 0) continue;
-      counts.of_output[0] += static_cast<double>(targets.values[row]);
-      ++counts.all;
-    }
-    for (const std::int32_t label : targets.labels) {
-      ++counts.of_output[static_cast<std::size_t>(label)];
-      ++counts.all;
-    }
-  }
-  return counts;
-}
-
 // One half more of each class, so that none has the share 0.
 void set_bias_to_base_rate(const ParameterInfo& bias, const TrainingData& data, std::vector<float>& values) {
-  const TargetCounts counts = count_targets(data);
-  const bool classes = data.config.task == Task::multi_class;
-  for (std::size_t k = 0; k < counts.of_output.size(); ++k) {
-    const double own = counts.of_output[k] + 0.5;
-    const double reference =
-        classes ? counts.all + 0.5 * static_cast<double>(counts.of_output.size()) : counts.all + 1 - own;
-    values[static_cast<std::size_t>(bias.offset) + k] = static_cast<float>(std::log(own / reference));
+  float* to = values.data() + bias.offset;
+  const TargetCount counts = count_targets(data.examples, data.split.training);
+  const auto all = static_cast<double>(counts.targets);
+  if (data.config.task != Task::multi_class) {
+    const auto positives = static_cast<double>(counts.positives);
+    to[0] = static_cast<float>(std::log((positives + 0.5) / (all - positives + 0.5)));
+    return;
   }
+  std::vector<double> of_class(static_cast<std::size_t>(data.config.output_dim), 0.5);
+  for (const std::int32_t label : make_targets(data.examples, data.split.training).labels)
+    ++of_class[static_cast<std::size_t>(label)];
+  for (std::size_t k = 0; k < of_class.size(); ++k)
+    to[k] = static_cast<float>(std::log(of_class[k] / (all + 0.5 * static_cast<double>(of_class.size()))));
 }
 
 }  // namespace

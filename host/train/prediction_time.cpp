@@ -98,8 +98,8 @@ std::int32_t visits_by(const Cohort& cohort, std::int64_t patient, Time time) {
   const auto end = cohort.visit_ends.begin() + cohort.visit_offsets[patient + 1];
   const auto open = std::upper_bound(begin, end, time);
   std::ptrdiff_t visits = open - begin;
-  // Of those whose day is not over, what is known is of the last two days: a day has 24 hours, in each of the
-  // offsets from UTC-12 to UTC+14.
+  // Of the visits whose day is not over, some may have a code by then. A visit's codes are of the 24 hours of
+  // one date, in offsets that differ by at most 26 hours: less than three days before its end.
   for (auto visit = open; visit != end && *visit - 3 * time_per_day <= time; ++visit)
     visits += is_known_by(cohort, visit - cohort.visit_ends.begin(), time);
   check(visits <= std::numeric_limits<std::int32_t>::max(), ErrorCode::out_of_range, "patient ",

@@ -62,11 +62,13 @@ TrainingVocabulary training_vocabulary(const Cohort& cohort, const ExampleSet& e
     else if (counts[i] > 0)
       ++rare;
   }
-  std::set<std::int64_t> patients;
-  for (const std::int32_t index : training) patients.insert(examples.examples[index].patient);
-  check(!codes.empty() || rare == 0, ErrorCode::invalid_argument, "--min-code-count is ", min_code_count,
-        ": none of the ", rare, " codes of the ", patients.size(),
-        " training patients is in so many of them; expected a smaller number");
+  if (codes.empty() && rare > 0) {
+    std::set<std::int64_t> patients;
+    for (const std::int32_t index : training) patients.insert(examples.examples[index].patient);
+    fail(ErrorCode::invalid_argument, "--min-code-count is ", min_code_count, ": none of the ", rare,
+         " codes of the ", patients.size(),
+         " training patients is in so many of them; expected a smaller number");
+  }
   return {Vocabulary::from_codes(codes), rare};
 }
 
