@@ -64,8 +64,8 @@ class Trainer::State {
   }
 
   TrainEnd run(TrainObserver& observer) {
+    save();  // first: a run that cannot write its checkpoint leaves nothing
     write_file_atomically(options_.out / "splits.csv", to_csv(data_.split.patients));
-    save();
     while (position_.epoch <= options_.epochs) {
       if (out_of_patience()) return TrainEnd::stopped_early;
       const auto rate = train_epoch(observer);
