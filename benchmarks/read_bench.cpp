@@ -9,8 +9,8 @@
 #include <filesystem>
 #include <string>
 
-#include "host/data/cohort.hpp"
-#include "host/data/synth.hpp"
+#include "host/tool/data/cohort.hpp"
+#include "host/tool/data/synth.hpp"
 
 namespace ragtime {
 namespace {

@@ -26,7 +26,7 @@
 #include <string_view>
 #include <vector>
 
-#include "host/core/philox.hpp"
+#include "host/base/philox.hpp"
 #include "ragtime/ragged_batch.hpp"
 
 namespace ragtime::benchmarks {

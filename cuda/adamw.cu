@@ -3,7 +3,7 @@
 #include "cuda/cuda_operations.hpp"
 #include "cuda/element.hpp"
 #include "cuda/enqueue.cuh"
-#include "host/core/carve.hpp"
+#include "host/runtime/carve.hpp"
 
 namespace ragtime::cuda {
 inline namespace RAGTIME_ARCH {

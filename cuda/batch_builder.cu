@@ -5,7 +5,7 @@
 #include "cuda/cuda_operations.hpp"
 #include "cuda/enqueue.cuh"
 #include "cuda/runtime/sort.hpp"
-#include "host/core/carve.hpp"
+#include "host/runtime/carve.hpp"
 
 namespace ragtime::cuda {
 inline namespace RAGTIME_ARCH {

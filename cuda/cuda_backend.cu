@@ -2,7 +2,7 @@
 
 #include "cuda/cuda_operations.hpp"
 #include "cuda/runtime/device.hpp"
-#include "host/core/check.hpp"
+#include "host/base/check.hpp"
 
 namespace ragtime::cuda {
 inline namespace RAGTIME_ARCH {

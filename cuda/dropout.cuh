@@ -4,7 +4,7 @@
 //
 //   y = number >= threshold ? x * scale : 0,   threshold = p 2^32, scale = 1 / (1 - p)
 //
-// with the numbers of host/core/philox.hpp: four of them decide on elements 4q .. 4q + 3 of a sequence, which
+// with the numbers of host/base/philox.hpp: four of them decide on elements 4q .. 4q + 3 of a sequence, which
 // are counted from its first row on. A lane takes four neighbouring elements at a time, a warp a tile of
 // `quads` times as many. When the width is a multiple of four, these are the elements of one quad: one draw,
 // one load and one store of four elements. When not, a lane draws again wherever the next quad or the next
@@ -16,7 +16,7 @@
 #include "cuda/elements.cuh"
 #include "cuda/sequence_of.cuh"
 #include "cuda/status_word.cuh"
-#include "host/core/philox.hpp"
+#include "host/base/philox.hpp"
 #include "ragtime/types.hpp"
 
 namespace ragtime::cuda {

@@ -13,8 +13,8 @@
 #include "cuda/element.hpp"
 #include "cuda/rows.cuh"
 #include "cuda/runtime/gemm.hpp"
-#include "host/core/capacity.hpp"
-#include "host/core/carve.hpp"
+#include "host/runtime/capacity.hpp"
+#include "host/runtime/carve.hpp"
 
 namespace ragtime::cuda {
 inline namespace RAGTIME_ARCH {

@@ -7,7 +7,7 @@
 #include "cuda/element.hpp"
 #include "cuda/lstm_choice.hpp"
 #include "cuda/lstm_persistent_operation.hpp"
-#include "host/core/capacity.hpp"
+#include "host/runtime/capacity.hpp"
 
 namespace ragtime::cuda {
 inline namespace RAGTIME_ARCH {

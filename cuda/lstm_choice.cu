@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "cuda/lstm_choice_model.hpp"
-#include "host/core/check.hpp"
+#include "host/base/check.hpp"
 
 namespace ragtime::cuda {
 inline namespace RAGTIME_ARCH {

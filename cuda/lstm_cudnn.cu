@@ -16,8 +16,8 @@
 #include "cuda/enqueue.cuh"
 #include "cuda/layout.cuh"
 #include "cuda/runtime/rnn.hpp"
-#include "host/core/capacity.hpp"
-#include "host/core/carve.hpp"
+#include "host/runtime/capacity.hpp"
+#include "host/runtime/carve.hpp"
 
 namespace ragtime::cuda {
 inline namespace RAGTIME_ARCH {

@@ -17,8 +17,8 @@
 #include "cuda/lstm_persistent.hpp"
 #include "cuda/lstm_persistent_prepare.cuh"
 #include "cuda/runtime/gemm.hpp"
-#include "host/core/carve.hpp"
 #include "host/ops/operations.hpp"
+#include "host/runtime/carve.hpp"
 
 namespace ragtime::cuda {
 inline namespace RAGTIME_ARCH {

@@ -3,7 +3,7 @@
 #include "cuda/column_sums.cuh"
 #include "cuda/dropout.cuh"
 #include "cuda/lstm_persistent_operation.hpp"
-#include "host/core/capacity.hpp"
+#include "host/runtime/capacity.hpp"
 
 namespace ragtime::cuda {
 inline namespace RAGTIME_ARCH {

@@ -2,7 +2,7 @@
 
 #include "cuda/cuda_backend.hpp"
 #include "cuda/lstm_choice.hpp"
-#include "host/core/backend_registry.hpp"
+#include "host/runtime/backend_registry.hpp"
 
 namespace ragtime {
 

@@ -6,7 +6,7 @@
 #include "cuda/element.hpp"
 #include "cuda/enqueue.cuh"
 #include "cuda/masked_loss_kinds.cuh"
-#include "host/core/carve.hpp"
+#include "host/runtime/carve.hpp"
 
 namespace ragtime::cuda {
 inline namespace RAGTIME_ARCH {

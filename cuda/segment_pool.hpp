@@ -8,7 +8,7 @@
 #include "cuda/enqueue.cuh"
 #include "cuda/runtime/gemm.hpp"
 #include "cuda/segment_pool.cuh"
-#include "host/core/carve.hpp"
+#include "host/runtime/carve.hpp"
 
 namespace ragtime::cuda {
 inline namespace RAGTIME_ARCH {

@@ -2,7 +2,7 @@
 // kill), the old content stays, nothing is left over, and the error names the path and the reason. Links and
 // permissions are treated as a shell's redirection would.
 
-#include "host/core/atomic_file.hpp"
+#include "host/base/atomic_file.hpp"
 
 #include <fcntl.h>
 #include <gtest/gtest.h>

@@ -1,7 +1,7 @@
 // The room that is made for batches before they are: exactly the largest of given ones, and never too little
 // for any epoch's.
 
-#include "host/train/batch_capacity.hpp"
+#include "host/tool/train/batch_capacity.hpp"
 
 #include <gtest/gtest.h>
 

@@ -3,7 +3,7 @@
 // work that may still run reads. Starting again, in the middle of what was loaded ahead too, goes on at the
 // right batch.
 
-#include "host/train/batch_feed.hpp"
+#include "host/tool/train/batch_feed.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,7 +1,7 @@
 // A checkpoint comes back to the last bit, and a file with a piece missing, added or of the wrong kind, half
 // a file or another safetensors file is refused by name.
 
-#include "host/train/checkpoint.hpp"
+#include "host/tool/train/checkpoint.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -11,8 +11,8 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
-#include "host/core/atomic_file.hpp"
-#include "host/core/safetensors.hpp"
+#include "host/base/atomic_file.hpp"
+#include "host/base/safetensors.hpp"
 #include "ragtime/model_directory.hpp"
 #include "support.hpp"
 #include "temporary_folder.hpp"

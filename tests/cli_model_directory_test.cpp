@@ -4,7 +4,7 @@
 #include <cstring>
 #include <limits>
 
-#include "host/core/safetensors.hpp"
+#include "host/base/safetensors.hpp"
 #include "tests/tool_test.hpp"
 
 namespace ragtime::test {

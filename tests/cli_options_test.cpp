@@ -3,7 +3,7 @@
 
 #include <unistd.h>
 
-#include "host/data/cohort.hpp"
+#include "host/tool/data/cohort.hpp"
 #include "tests/tool_test.hpp"
 
 namespace ragtime::test {

@@ -8,7 +8,7 @@
 #include <cstdio>
 #include <thread>
 
-#include "host/data/cohort.hpp"
+#include "host/tool/data/cohort.hpp"
 #include "tests/tool_test.hpp"
 
 namespace ragtime::test {

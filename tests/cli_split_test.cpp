@@ -1,7 +1,7 @@
 // Who trains, who validates and who tests: shares, files of parts, what a run writes down of it and what
 // predictions say of it.
 
-#include "host/train/split.hpp"
+#include "host/tool/train/split.hpp"
 #include "tests/tool_test.hpp"
 #include "tests/written_histories.hpp"
 

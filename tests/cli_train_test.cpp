@@ -5,8 +5,8 @@
 #include <iterator>
 #include <set>
 
-#include "host/data/cohort.hpp"
-#include "host/train/split.hpp"
+#include "host/tool/data/cohort.hpp"
+#include "host/tool/train/split.hpp"
 #include "tests/tool_test.hpp"
 
 namespace ragtime::test {

@@ -8,7 +8,7 @@
 #include <string_view>
 #include <vector>
 
-#include "host/data/cohort.hpp"
+#include "host/tool/data/cohort.hpp"
 #include "tests/temporary_folder.hpp"
 
 namespace ragtime {

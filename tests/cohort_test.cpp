@@ -1,7 +1,7 @@
 // Cohorts from a folder in Synthea's format: visits worked out by hand on small tables, random tables against
 // the rules in plain maps, and the real cohort against figures and a checksum made by another program.
 
-#include "host/data/cohort.hpp"
+#include "host/tool/data/cohort.hpp"
 
 #include <gmock/gmock.h>
 

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "host/data/cohort.hpp"
+#include "host/tool/data/cohort.hpp"
 
 namespace ragtime::test {
 

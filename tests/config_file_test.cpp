@@ -8,8 +8,8 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
-#include "host/core/atomic_file.hpp"
-#include "host/core/check.hpp"
+#include "host/base/atomic_file.hpp"
+#include "host/base/check.hpp"
 #include "ragtime/model_directory.hpp"
 #include "tests/temporary_folder.hpp"
 

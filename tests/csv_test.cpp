@@ -1,7 +1,7 @@
 // The CSV reader: every way to write a field gives its text, and whatever is not CSV is refused with name and
 // line.
 
-#include "host/data/csv.hpp"
+#include "host/tool/data/csv.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,7 +1,7 @@
 // Metrics of every task against answers worked out by hand, and evaluation of a model: the loss is the mean
 // over valid elements however the examples are batched, nothing is dropped and no parameter moves.
 
-#include "host/train/evaluate.hpp"
+#include "host/tool/train/evaluate.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,7 +1,7 @@
 // What a run begins with: the reference model's initial parameters where nothing else is asked, rows of zeros
 // for ids that no training example holds, and a head that predicts the base rate.
 
-#include "host/train/first_parameters.hpp"
+#include "host/tool/train/first_parameters.hpp"
 
 #include <gtest/gtest.h>
 

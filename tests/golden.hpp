@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "host/core/safetensors.hpp"
+#include "host/base/safetensors.hpp"
 #include "tests/support.hpp"
 
 namespace ragtime::test {

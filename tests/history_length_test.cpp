@@ -1,7 +1,7 @@
 // What the length of a history tells: the event rate by length is learned on the training examples, in the
 // direction that they show, and an AUROC of 0.5 is all that equal lengths give.
 
-#include "host/train/history_length.hpp"
+#include "host/tool/train/history_length.hpp"
 
 #include <gtest/gtest.h>
 

@@ -11,8 +11,8 @@
 #include <locale>
 #include <sstream>
 
-#include "host/core/check.hpp"
-#include "host/train/history.hpp"
+#include "host/base/check.hpp"
+#include "host/tool/train/history.hpp"
 #include "tests/errors.hpp"
 #include "tests/xml_elements.hpp"
 

@@ -1,6 +1,6 @@
 // history.json: exact bytes, every double back as it was, and junk refused with the key that is wrong.
 
-#include "host/train/history.hpp"
+#include "host/tool/train/history.hpp"
 
 #include <gmock/gmock.h>
 

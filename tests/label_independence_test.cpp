@@ -9,7 +9,7 @@
 #include <map>
 #include <optional>
 
-#include "host/train/trainer.hpp"
+#include "host/tool/train/trainer.hpp"
 #include "support.hpp"
 #include "temporary_folder.hpp"
 

@@ -1,7 +1,7 @@
 // Proves that the metrics equal their definitions, written as plain loops over all pairs or thresholds, on
 // random scores with many ties, and that what the data do not define comes out empty.
 
-#include "host/train/metrics.hpp"
+#include "host/tool/train/metrics.hpp"
 
 #include <gtest/gtest.h>
 

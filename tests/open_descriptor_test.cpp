@@ -10,7 +10,7 @@
 
 #include <thread>
 
-#include "host/core/atomic_file.hpp"
+#include "host/base/atomic_file.hpp"
 #include "tests/atomic_file_folder.hpp"
 
 namespace ragtime {

@@ -12,8 +12,8 @@
 #include <cmath>
 #include <limits>
 
-#include "host/core/atomic_file.hpp"
-#include "host/core/safetensors.hpp"
+#include "host/base/atomic_file.hpp"
+#include "host/base/safetensors.hpp"
 #include "ragtime/model_directory.hpp"
 #include "tests/model_support.hpp"
 #include "tests/support.hpp"

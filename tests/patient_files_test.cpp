@@ -1,7 +1,7 @@
 // What CSV files say of patients: labels of whole records and at prediction times, ends of observation, parts
 // of a split. Every broken line is named.
 
-#include "host/data/patient_files.hpp"
+#include "host/tool/data/patient_files.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

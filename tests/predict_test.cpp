@@ -2,7 +2,7 @@
 // order with ids that need quoting, numbers that give the same float back, and no file where one is not
 // finite.
 
-#include "host/train/predict.hpp"
+#include "host/tool/train/predict.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -14,10 +14,10 @@
 #include <numeric>
 
 #include "cohorts.hpp"
-#include "host/core/atomic_file.hpp"
-#include "host/data/csv.hpp"
-#include "host/train/activation.hpp"
-#include "host/train/batch_loader.hpp"
+#include "host/base/atomic_file.hpp"
+#include "host/tool/data/csv.hpp"
+#include "host/tool/train/activation.hpp"
+#include "host/tool/train/batch_loader.hpp"
 #include "model_support.hpp"
 #include "support.hpp"
 #include "temporary_folder.hpp"

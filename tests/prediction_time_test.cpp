@@ -1,7 +1,7 @@
 // When each rule predicts, for whom, and from how many visits; and that what it says of a patient does not
 // change with what comes after the prediction time.
 
-#include "host/train/prediction_time.hpp"
+#include "host/tool/train/prediction_time.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,7 +1,7 @@
 // The folder of a run: taken when it is new, empty or to be gone on with, refused when something else is in
 // it, tidied of what a killed run left half-written and of nothing else, and one run's at a time.
 
-#include "host/train/run_folder.hpp"
+#include "host/tool/train/run_folder.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -10,7 +10,7 @@
 
 #include <csignal>
 
-#include "host/core/atomic_file.hpp"
+#include "host/base/atomic_file.hpp"
 #include "temporary_folder.hpp"
 
 namespace ragtime {

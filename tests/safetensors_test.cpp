@@ -1,7 +1,7 @@
 // The safetensors reader takes what the format allows and nothing else, the writer writes what other readers
 // expect, and what is refused is named: file, tensor, value and what was expected.
 
-#include "host/core/safetensors.hpp"
+#include "host/base/safetensors.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -9,7 +9,7 @@
 #include <cmath>
 #include <cstring>
 
-#include "host/core/atomic_file.hpp"
+#include "host/base/atomic_file.hpp"
 #include "tests/temporary_folder.hpp"
 
 namespace ragtime {

@@ -1,7 +1,7 @@
 // The host's 16-bit numbers: every one of them goes to float and back, every float that lies between two, on
 // one or half way rounds as the formats say (tests/sixteen_bit.hpp, written from them on its own).
 
-#include "host/core/sixteen_bit.hpp"
+#include "host/base/sixteen_bit.hpp"
 
 #include <gtest/gtest.h>
 

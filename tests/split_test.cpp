@@ -1,7 +1,7 @@
 // Proves that the split follows from the patient's id and the seed alone, has about the share asked for, and
 // that a side without examples is refused.
 
-#include "host/train/split.hpp"
+#include "host/tool/train/split.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

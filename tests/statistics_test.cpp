@@ -1,7 +1,7 @@
 // Ragged statistics: a cohort small enough to count by hand, and the real one against figures of another
 // program.
 
-#include "host/data/statistics.hpp"
+#include "host/tool/data/statistics.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

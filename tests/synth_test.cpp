@@ -2,7 +2,7 @@
 // earlier codes carry and the length does not, times that lie within their visits, and no folder left behind
 // when something fails.
 
-#include "host/data/synth.hpp"
+#include "host/tool/data/synth.hpp"
 
 #include <fcntl.h>
 #include <gmock/gmock.h>
@@ -16,11 +16,11 @@
 #include <set>
 #include <utility>
 
-#include "host/core/atomic_file.hpp"
-#include "host/core/file_lock.hpp"
-#include "host/data/cohort.hpp"
-#include "host/data/csv.hpp"
-#include "host/data/statistics.hpp"
+#include "host/base/atomic_file.hpp"
+#include "host/base/file_lock.hpp"
+#include "host/tool/data/cohort.hpp"
+#include "host/tool/data/csv.hpp"
+#include "host/tool/data/statistics.hpp"
 #include "temporary_folder.hpp"
 
 namespace ragtime {

@@ -1,13 +1,13 @@
 // Targets of regression in standard deviations from their mean: mean and deviation of the training examples,
 // whatever their size, the fold into the head, and runs whose labels are far from 0.
 
-#include "host/train/target_scale.hpp"
+#include "host/tool/train/target_scale.hpp"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
 
-#include "host/train/evaluate.hpp"
+#include "host/tool/train/evaluate.hpp"
 #include "temporary_folder.hpp"
 #include "training_support.hpp"
 

@@ -2,7 +2,7 @@
 // cohort small enough to work out by hand: windows after a prediction time, the end of observation, events
 // that concern the next visit, labels from a file, and the errors of what cannot be learned.
 
-#include "host/train/tasks.hpp"
+#include "host/tool/train/tasks.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

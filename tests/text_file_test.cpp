@@ -1,7 +1,7 @@
 // Files as people keep them: gzipped ones are decompressed whole or refused by name, and a file that is no
 // text is called what it is. The gzip files are made by zlib here; one is of the gzip tool, byte by byte.
 
-#include "host/data/text_file.hpp"
+#include "host/tool/data/text_file.hpp"
 
 #include <gmock/gmock.h>
 #include <zlib.h>

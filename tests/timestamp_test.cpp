@@ -2,7 +2,7 @@
 // calendar in order, and everything that only looks like a time refused. The day of a time is that of its own
 // offset from UTC.
 
-#include "host/data/timestamp.hpp"
+#include "host/tool/data/timestamp.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,7 +1,7 @@
 // Options that make no sense are refused by name, the settings of two runs are equal exactly when they must
 // end with the same bits, and training.json gives back what predict must repeat.
 
-#include "host/train/train_options.hpp"
+#include "host/tool/train/train_options.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -9,7 +9,7 @@
 #include <functional>
 #include <limits>
 
-#include "host/core/atomic_file.hpp"
+#include "host/base/atomic_file.hpp"
 #include "temporary_folder.hpp"
 
 namespace ragtime {

@@ -5,9 +5,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "host/core/safetensors.hpp"
-#include "host/train/evaluate.hpp"
-#include "host/train/predict.hpp"
+#include "host/base/safetensors.hpp"
+#include "host/tool/train/evaluate.hpp"
+#include "host/tool/train/predict.hpp"
 #include "ragtime/model_directory.hpp"
 #include "tests/temporary_folder.hpp"
 #include "tests/training_support.hpp"

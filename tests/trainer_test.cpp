@@ -1,7 +1,7 @@
 // A training run: the files it leaves hold the best epoch's model and its history, the loss falls for every
 // task, progress adds up, patience ends it, and one that diverges says so and leaves the best model whole.
 
-#include "host/train/trainer.hpp"
+#include "host/tool/train/trainer.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -9,7 +9,7 @@
 #include <algorithm>
 #include <set>
 
-#include "host/train/evaluate.hpp"
+#include "host/tool/train/evaluate.hpp"
 #include "model_support.hpp"
 #include "temporary_folder.hpp"
 #include "training_support.hpp"

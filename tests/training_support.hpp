@@ -9,8 +9,8 @@
 #include <vector>
 
 #include "cohorts.hpp"
-#include "host/core/atomic_file.hpp"
-#include "host/train/trainer.hpp"
+#include "host/base/atomic_file.hpp"
+#include "host/tool/train/trainer.hpp"
 #include "support.hpp"
 
 namespace ragtime::test {

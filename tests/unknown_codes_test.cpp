@@ -2,12 +2,12 @@
 // training examples hold; and which codes of a batch become [UNK], a share of them, drawn by seed, epoch,
 // patient, visit and code alone.
 
-#include "host/train/unknown_codes.hpp"
+#include "host/tool/train/unknown_codes.hpp"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "host/train/batch_loader.hpp"
+#include "host/tool/train/batch_loader.hpp"
 #include "training_support.hpp"
 
 namespace ragtime::test {

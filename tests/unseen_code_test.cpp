@@ -7,8 +7,8 @@
 #include <cmath>
 #include <optional>
 
-#include "host/train/activation.hpp"
-#include "host/train/unknown_codes.hpp"
+#include "host/tool/train/activation.hpp"
+#include "host/tool/train/unknown_codes.hpp"
 #include "temporary_folder.hpp"
 #include "training_support.hpp"
 

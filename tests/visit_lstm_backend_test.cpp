@@ -5,7 +5,7 @@
 
 #include <gtest/gtest.h>
 
-#include "host/core/sixteen_bit.hpp"
+#include "host/base/sixteen_bit.hpp"
 #include "host/model/parameter_values.hpp"
 #include "ragtime/model_directory.hpp"
 #include "tests/model_support.hpp"

@@ -4,7 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "host/core/atomic_file.hpp"
+#include "host/base/atomic_file.hpp"
 #include "ragtime/model_directory.hpp"
 #include "temporary_folder.hpp"
 

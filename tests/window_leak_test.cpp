@@ -14,8 +14,8 @@
 #include <set>
 
 #include "cohorts.hpp"
-#include "host/train/history_length.hpp"
-#include "host/train/trainer.hpp"
+#include "host/tool/train/history_length.hpp"
+#include "host/tool/train/trainer.hpp"
 #include "support.hpp"
 #include "temporary_folder.hpp"
 

@@ -12,8 +12,8 @@
 #include <string>
 #include <vector>
 
-#include "host/data/timestamp.hpp"
-#include "host/train/patient_random.hpp"
+#include "host/tool/data/timestamp.hpp"
+#include "host/tool/train/patient_random.hpp"
 
 namespace ragtime::test {
 

@@ -4,7 +4,7 @@
 #include <map>
 
 #include "cuda/runtime/rnn.hpp"
-#include "host/core/check.hpp"
+#include "host/base/check.hpp"
 
 namespace ragtime::benchmarks {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "host/core/check.hpp"
+#include "host/base/check.hpp"
 
 namespace ragtime::benchmarks {
 namespace {

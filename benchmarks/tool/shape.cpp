@@ -5,8 +5,8 @@
 #include <cmath>
 #include <cstdint>
 
-#include "host/core/check.hpp"
-#include "host/core/printable.hpp"
+#include "host/base/check.hpp"
+#include "host/base/printable.hpp"
 
 namespace ragtime::benchmarks {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <cuda_runtime.h>
 
-#include "host/core/check.hpp"
+#include "host/base/check.hpp"
 
 namespace ragtime::cuda {
 inline namespace RAGTIME_ARCH {

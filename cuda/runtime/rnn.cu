@@ -12,7 +12,7 @@
 
 #include "cuda/runtime/device.hpp"
 #include "cuda/runtime/shared_library.hpp"
-#include "host/core/check.hpp"
+#include "host/base/check.hpp"
 
 namespace ragtime::cuda {
 inline namespace RAGTIME_ARCH {

@@ -1,7 +1,7 @@
 // cuda/runtime/rnn.hpp where this library was built without cuDNN's headers.
 
 #include "cuda/runtime/rnn.hpp"
-#include "host/core/check.hpp"
+#include "host/base/check.hpp"
 
 namespace ragtime::cuda {
 inline namespace RAGTIME_ARCH {

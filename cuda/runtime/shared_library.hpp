@@ -7,7 +7,7 @@
 
 #include <string>
 
-#include "host/core/check.hpp"
+#include "host/base/check.hpp"
 
 namespace ragtime::cuda {
 

@@ -3,7 +3,7 @@
 #include <cub/device/device_radix_sort.cuh>
 #include <cub/device/device_scan.cuh>
 
-#include "host/core/check.hpp"
+#include "host/base/check.hpp"
 
 namespace ragtime::cuda {
 inline namespace RAGTIME_ARCH {

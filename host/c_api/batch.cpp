@@ -1,7 +1,7 @@
 #include <span>
 
 #include "host/c_api/objects.hpp"
-#include "host/core/capacity.hpp"
+#include "host/runtime/capacity.hpp"
 
 using namespace ragtime;
 using namespace ragtime::c_api;

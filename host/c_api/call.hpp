@@ -7,7 +7,7 @@
 #include <new>
 #include <string>
 
-#include "host/core/check.hpp"
+#include "host/base/check.hpp"
 #include "ragtime/ragtime.h"
 #include "ragtime/types.hpp"
 

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <memory>
 
-#include "host/core/check.hpp"
+#include "host/base/check.hpp"
 
 namespace ragtime::c_api {
 

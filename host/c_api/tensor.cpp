@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "host/core/check.hpp"
+#include "host/base/check.hpp"
 
 namespace ragtime::c_api {
 namespace {

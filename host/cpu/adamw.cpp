@@ -1,10 +1,10 @@
 #include <algorithm>
 #include <cmath>
 
-#include "host/core/carve.hpp"
 #include "host/cpu/cpu_operations.hpp"
 #include "host/cpu/kernels.hpp"
 #include "host/cpu/parallel.hpp"
+#include "host/runtime/carve.hpp"
 #include "ragtime/status.hpp"
 
 namespace ragtime::cpu {

@@ -3,11 +3,11 @@
 
 #include <algorithm>
 
-#include "host/core/capacity.hpp"
-#include "host/core/carve.hpp"
 #include "host/cpu/cpu_operations.hpp"
 #include "host/cpu/parallel.hpp"
 #include "host/cpu/status_word.hpp"
+#include "host/runtime/capacity.hpp"
+#include "host/runtime/carve.hpp"
 
 namespace ragtime::cpu {
 namespace {

@@ -3,7 +3,7 @@
 #include <cstring>
 #include <new>
 
-#include "host/core/check.hpp"
+#include "host/base/check.hpp"
 #include "host/cpu/cpu_operations.hpp"
 #include "host/cpu/kernels.hpp"
 #include "host/cpu/parallel.hpp"

@@ -4,7 +4,7 @@
 
 #include <cstdint>
 
-#include "host/core/philox.hpp"
+#include "host/base/philox.hpp"
 #include "host/cpu/kernels.hpp"
 #include "host/cpu/parallel.hpp"
 #include "ragtime/types.hpp"

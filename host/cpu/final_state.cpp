@@ -1,9 +1,9 @@
 #include <algorithm>
 
-#include "host/core/capacity.hpp"
 #include "host/cpu/cpu_operations.hpp"
 #include "host/cpu/kernels.hpp"
 #include "host/cpu/parallel.hpp"
+#include "host/runtime/capacity.hpp"
 
 namespace ragtime::cpu {
 namespace {

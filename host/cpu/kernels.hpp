@@ -10,7 +10,7 @@
 
 #include <cstdint>
 
-#include "host/core/kernel_types.hpp"
+#include "host/cpu/kernel_types.hpp"
 
 namespace ragtime::cpu {
 

@@ -1,8 +1,8 @@
 #include <algorithm>
 
-#include "host/core/capacity.hpp"
 #include "host/cpu/cpu_operations.hpp"
 #include "host/cpu/parallel.hpp"
+#include "host/runtime/capacity.hpp"
 
 namespace ragtime::cpu {
 namespace {

@@ -1,9 +1,9 @@
 #include <algorithm>
 
-#include "host/core/capacity.hpp"
-#include "host/core/carve.hpp"
 #include "host/cpu/cpu_operations.hpp"
 #include "host/cpu/kernels.hpp"
+#include "host/runtime/capacity.hpp"
+#include "host/runtime/carve.hpp"
 
 namespace ragtime::cpu {
 namespace {

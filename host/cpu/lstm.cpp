@@ -1,6 +1,6 @@
 #include "host/cpu/lstm.hpp"
 
-#include "host/core/capacity.hpp"
+#include "host/runtime/capacity.hpp"
 
 namespace ragtime::cpu {
 

@@ -12,10 +12,10 @@
 #include <algorithm>
 #include <cstdint>
 
-#include "host/core/carve.hpp"
 #include "host/cpu/cpu_operations.hpp"
 #include "host/cpu/kernels.hpp"
 #include "host/cpu/parallel.hpp"
+#include "host/runtime/carve.hpp"
 
 namespace ragtime::cpu {
 

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <limits>
 
-#include "host/core/capacity.hpp"
 #include "host/cpu/parallel.hpp"
 #include "host/cpu/status_word.hpp"
+#include "host/runtime/capacity.hpp"
 
 namespace ragtime::cpu {
 

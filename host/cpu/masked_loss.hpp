@@ -6,8 +6,8 @@
 #include <cmath>
 #include <cstdint>
 
-#include "host/core/carve.hpp"
 #include "host/cpu/cpu_operations.hpp"
+#include "host/runtime/carve.hpp"
 
 namespace ragtime::cpu {
 

@@ -8,9 +8,9 @@
 
 #include <cstdint>
 
-#include "host/core/carve.hpp"
 #include "host/cpu/cpu_operations.hpp"
 #include "host/cpu/kernels.hpp"
+#include "host/runtime/carve.hpp"
 
 namespace ragtime::cpu {
 

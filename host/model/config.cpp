@@ -1,5 +1,5 @@
-#include "host/core/check.hpp"
-#include "host/data/excerpt.hpp"
+#include "host/base/check.hpp"
+#include "host/base/excerpt.hpp"
 #include "ragtime/visit_lstm.hpp"
 
 namespace ragtime {

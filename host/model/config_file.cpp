@@ -1,9 +1,9 @@
 #include <nlohmann/json.hpp>
 
-#include "host/core/atomic_file.hpp"
-#include "host/core/check.hpp"
-#include "host/core/json_object.hpp"
-#include "host/data/excerpt.hpp"
+#include "host/base/atomic_file.hpp"
+#include "host/base/check.hpp"
+#include "host/base/excerpt.hpp"
+#include "host/base/json_object.hpp"
 #include "ragtime/model_directory.hpp"
 
 namespace ragtime {

@@ -3,7 +3,7 @@
 #include <cmath>
 #include <numbers>
 
-#include "host/core/philox.hpp"
+#include "host/base/philox.hpp"
 #include "host/model/parameter_values.hpp"
 
 namespace ragtime {

@@ -2,10 +2,10 @@
 #include <cmath>
 #include <vector>
 
-#include "host/core/check.hpp"
-#include "host/core/safetensors.hpp"
-#include "host/core/sixteen_bit.hpp"
-#include "host/data/excerpt.hpp"
+#include "host/base/check.hpp"
+#include "host/base/excerpt.hpp"
+#include "host/base/safetensors.hpp"
+#include "host/base/sixteen_bit.hpp"
 #include "host/model/parameter_values.hpp"
 #include "ragtime/model_directory.hpp"
 

@@ -1,6 +1,6 @@
 #include "host/model/parameter_values.hpp"
 
-#include "host/core/sixteen_bit.hpp"
+#include "host/base/sixteen_bit.hpp"
 
 namespace ragtime {
 namespace {

@@ -1,6 +1,6 @@
 #include "ragtime/visit_lstm.hpp"
 
-#include "host/core/check.hpp"
+#include "host/base/check.hpp"
 #include "host/model/visit_lstm_state.hpp"
 
 namespace ragtime {

@@ -5,7 +5,7 @@
 
 #include <optional>
 
-#include "host/core/carve.hpp"
+#include "host/runtime/carve.hpp"
 #include "ragtime/dropout.hpp"
 #include "ragtime/linear.hpp"
 #include "ragtime/lstm.hpp"

@@ -2,9 +2,9 @@
 #include <charconv>
 #include <limits>
 
-#include "host/core/atomic_file.hpp"
-#include "host/core/check.hpp"
-#include "host/data/excerpt.hpp"
+#include "host/base/atomic_file.hpp"
+#include "host/base/check.hpp"
+#include "host/base/excerpt.hpp"
 #include "ragtime/model_directory.hpp"
 
 namespace ragtime {

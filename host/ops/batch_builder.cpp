@@ -1,7 +1,7 @@
 #include "ragtime/batch_builder.hpp"
 
-#include "host/core/carve.hpp"
 #include "host/ops/validate.hpp"
+#include "host/runtime/carve.hpp"
 
 namespace ragtime {
 namespace {

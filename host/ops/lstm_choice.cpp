@@ -2,9 +2,9 @@
 
 #include <algorithm>
 
-#include "host/core/backend_registry.hpp"
-#include "host/core/check.hpp"
+#include "host/base/check.hpp"
 #include "host/ops/lstm_device_model.hpp"
+#include "host/runtime/backend_registry.hpp"
 
 namespace ragtime {
 

@@ -2,7 +2,7 @@
 
 #include <cstdio>
 
-#include "host/core/check.hpp"
+#include "host/base/check.hpp"
 
 namespace ragtime {
 namespace {

@@ -6,9 +6,9 @@
 #include <mutex>
 #include <nlohmann/json.hpp>
 
-#include "host/core/atomic_file.hpp"
-#include "host/core/check.hpp"
-#include "host/core/printable.hpp"
+#include "host/base/atomic_file.hpp"
+#include "host/base/check.hpp"
+#include "host/base/printable.hpp"
 #include "ragtime/lstm_choice.hpp"
 
 namespace ragtime {

@@ -6,8 +6,8 @@
 #include <chrono>
 #include <cmath>
 
-#include "host/core/atomic_file.hpp"
-#include "host/core/check.hpp"
+#include "host/base/atomic_file.hpp"
+#include "host/base/check.hpp"
 #include "host/ops/lstm_costs.hpp"
 #include "ragtime/lstm_choice.hpp"
 #include "ragtime/ragged_batch.hpp"

@@ -3,8 +3,8 @@
 #include <numeric>
 #include <vector>
 
-#include "host/core/carve.hpp"
 #include "host/ops/validate.hpp"
+#include "host/runtime/carve.hpp"
 #include "ragtime/ragged_batch.hpp"
 
 namespace ragtime {

@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <memory>
 
-#include "host/core/check.hpp"
+#include "host/base/check.hpp"
 #include "host/ops/operations.hpp"
 #include "ragtime/backend.hpp"
 

@@ -13,10 +13,10 @@
 #include <utility>
 #include <vector>
 
-#include "host/data/csv.hpp"
-#include "host/data/event_table.hpp"
-#include "host/data/patient_files.hpp"
-#include "host/data/text_file.hpp"
+#include "host/tool/data/csv.hpp"
+#include "host/tool/data/event_table.hpp"
+#include "host/tool/data/patient_files.hpp"
+#include "host/tool/data/text_file.hpp"
 #include "ragtime/error.hpp"
 #include "tests/fuzz/fuzzed_file.hpp"
 

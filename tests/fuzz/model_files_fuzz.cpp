@@ -4,7 +4,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "host/core/check.hpp"
+#include "host/base/check.hpp"
 #include "ragtime/model_directory.hpp"
 #include "tests/fuzz/fuzzed_file.hpp"
 

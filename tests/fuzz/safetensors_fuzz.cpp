@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "host/core/safetensors.hpp"
+#include "host/base/safetensors.hpp"
 #include "ragtime/error.hpp"
 
 namespace {

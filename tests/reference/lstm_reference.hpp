@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <vector>
 
-#include "host/core/philox.hpp"
+#include "host/base/philox.hpp"
 
 namespace ragtime::reference {
 

@@ -6,7 +6,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "host/core/check.hpp"
+#include "host/base/check.hpp"
 
 namespace ragtime::cuda {
 inline namespace RAGTIME_ARCH {

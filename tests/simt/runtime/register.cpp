@@ -4,7 +4,7 @@
 #include <cstdlib>
 
 #include "cuda/cuda_backend.hpp"
-#include "host/core/backend_registry.hpp"
+#include "host/runtime/backend_registry.hpp"
 #include "tests/simt/simt.hpp"
 
 namespace {

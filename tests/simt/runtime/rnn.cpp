@@ -7,7 +7,7 @@
 
 #include "cuda/arch/arch.cuh"
 #include "cuda/element.hpp"
-#include "host/core/check.hpp"
+#include "host/base/check.hpp"
 #include "ragtime/lstm.hpp"
 #include "ragtime/ragged_batch.hpp"
 
