@@ -7,7 +7,7 @@
     scripts/draw_persistent.py            writes the files
     scripts/draw_persistent.py --check    compares them with the committed ones
 
-The schedule of the slots is simulated by the rules of cuda/lstm_persistent.cuh. Cards and colors are as in draw_layouts.py.
+The schedule of the slots is simulated by the rules of cuda/lstm/persistent/schedule.cuh. Cards and colors are as in draw_layouts.py.
 """
 
 import draw_layouts

@@ -3,7 +3,7 @@
 
     scripts/lstm_tiles.py [--arch 90] [--nvcc nvcc]
 
-Compiles cuda/lstm_persistent_*.cu for one architecture (a minute or two) and writes a table in Markdown, the one of
+Compiles cuda/lstm/persistent/instances/*.cu for one architecture (a minute or two) and writes a table in Markdown, the one of
 docs/persistent-lstm.md. Needs nvcc, no GPU. Ends with 1 when a register is spilled.
 """
 
@@ -18,9 +18,9 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 # Prints a line for each kernel: the tiling as in a mangled name, threads, bytes of shared memory.
 LISTER = """
 #include <cstdio>
-#include "cuda/lstm_persistent_backward.cuh"
-#include "cuda/lstm_persistent_forward.cuh"
-#include "cuda/lstm_persistent_tiles.hpp"
+#include "cuda/lstm/persistent/backward.cuh"
+#include "cuda/lstm/persistent/forward.cuh"
+#include "cuda/lstm/persistent/tiles.hpp"
 using namespace ragtime::cuda;
 template <class Shape>
 void print(const char* pass, const char* type) {
@@ -50,12 +50,12 @@ def compiler(options):
 def registers(options, folder):
     """(pass, type, hidden, cluster, slots, tiles, steps, group) -> (registers, bytes of spill stores and loads)"""
     found = {}
-    for source in sorted((ROOT / "cuda").glob("lstm_persistent_*ward_*.cu")):
+    for source in sorted((ROOT / "cuda/lstm/persistent/instances").glob("*.cu")):
         done = subprocess.run(compiler(options) + ["-Xptxas=-v", "-c", source, "-o", folder / "kernel.o"],
                               capture_output=True, text=True, check=False)
         if done.returncode != 0:
             sys.exit(f"error: {source.name} does not compile\n{done.stderr}")
-        way, type_name = re.fullmatch(r"lstm_persistent_(\w+)_(\w+)", source.stem).groups()
+        way, type_name = re.fullmatch(r"(\w+)_(\w+)", source.stem).groups()
         type_name = "tf32" if type_name == "f32" else type_name
         key = spilled = None
         for line in done.stderr.splitlines():

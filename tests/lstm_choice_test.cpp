@@ -1,7 +1,7 @@
 // Which algorithm and cut the LSTM takes: a function of the description, of kernels and of costs, here on
 // kernels that are made up; then what plans and device models answer.
 
-#include "cuda/lstm_choice.hpp"
+#include "cuda/lstm/choice/choice.hpp"
 
 #include <gmock/gmock.h>
 

@@ -8,7 +8,7 @@
 
 #include "tests/support.hpp"
 #ifdef RAGTIME_ON_SIMT
-#include "tests/simt/simt.hpp"
+#include "cuda/arch/simt/simt.hpp"
 #endif
 
 namespace ragtime::test {

@@ -1,4 +1,4 @@
-// out[i, :] = table[codes[i], :], by the accesses of cuda/segment_pool_forward.cuh: a row's chunks go round
+// out[i, :] = table[codes[i], :], by the accesses of cuda/segment_pool/forward.cuh: a row's chunks go round
 // as many lanes as there are, up to a warp, and a lane has as many chunks under way as there. A warp takes
 // the items that its groups of lanes have under way at once, side by side, and then goes on by the size of
 // the grid. Bytes: 4 M codes, the M rows read, from the L2 cache where they repeat, and written past it.
@@ -6,8 +6,8 @@
 
 #include "benchmarks/gpu/gather.hpp"
 
-#include "cuda/enqueue.cuh"
-#include "cuda/segment_pool.cuh"
+#include "cuda/segment_pool/segment_pool.cuh"
+#include "cuda/support/enqueue.cuh"
 
 namespace ragtime::cuda {
 inline namespace RAGTIME_ARCH {

@@ -2,8 +2,8 @@
 
 // The only header kernels include for what a GPU can do, and the only place where it is written down. Two
 // implementations of one API: cuda/arch/gpu (PTX and builtins, compiled by nvcc for sm_80 and up) and
-// tests/simt (every thread of the launch a fiber, compiled by g++ or clang++). scripts/check_arch.sh sees to
-// it that nothing else uses either.
+// cuda/arch/simt (every thread of the launch a fiber, compiled by g++ or clang++). scripts/check_arch.sh checks
+// that nothing else uses either.
 //
 // Who am I        thread_index() block_index() block_extent() grid_extent(), each with x, y, z;
 //                 thread_rank() in the block, lane(), warp()
@@ -19,7 +19,7 @@
 //                 the same calls; RAGTIME_SHARED: static
 // Asynchronous    cp_async<4, 8, 16>(to, from, bytes): zero behind `bytes`; cp_async_commit cp_async_wait<N>
 // Cluster         has_clusters, cluster_rank cluster_size cluster_sync = cluster_arrive + cluster_wait,
-// map_rank;
+//                 map_rank;
 //                 mbarrier_* and st_async: 4, 8 or 16 bytes to another block, counted on its mbarrier;
 //                 a wait acquires shared memory of the cluster, and no other.
 //                 Before sm_90 a cluster is one block, mbarriers count arrivals only, and st_async traps.
@@ -35,7 +35,7 @@
 #include "cuda/arch/types.cuh"
 
 #if defined(__CUDACC__)
-#include "cuda/arch/arch_gpu.cuh"
+#include "cuda/arch/gpu/primitives.cuh"
 #else
-#include "tests/simt/arch_simt.cuh"
+#include "cuda/arch/simt/primitives.cuh"
 #endif

@@ -1,7 +1,7 @@
 #pragma once
 
 // The CUDA runtime as far as the backend needs it: memory, copies, streams, what the device is. Two
-// implementations: device.cu (cudart), and tests/simt/runtime (malloc; a stream is done at once). No header
+// implementations: gpu/ (cudart), and simt/ (malloc; a stream is done at once). No header
 // of CUDA is needed to include this. A call that fails throws Error: out_of_memory where that is the reason,
 // else device_error, with CUDA's text; nothing is left behind that a later call would report again.
 

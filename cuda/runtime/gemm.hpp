@@ -1,6 +1,6 @@
 #pragma once
 
-// Matrix products by cuBLASLt. Two implementations: gemm.cu, and tests/simt/runtime (plain loops).
+// Matrix products by cuBLASLt. Two implementations: gpu/, and simt/ (plain loops).
 //
 // The algorithm is chosen once, when a Gemm is made, for the largest sizes, and never one that splits the
 // inner dimension: so the same inputs give the same bits on every run, and what a row of C gets depends on

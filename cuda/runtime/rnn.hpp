@@ -1,7 +1,7 @@
 #pragma once
 
-// cuDNN's LSTM. Three implementations: rnn.cu; rnn_absent.cu, where its headers were not found; and
-// tests/simt/runtime (the cpu backend, given the same arrays).
+// cuDNN's LSTM. Three implementations: gpu/rnn.cu; gpu/rnn_absent.cu, where its headers were not found; and
+// simt/ (the cpu backend, given the same arrays).
 //
 // The library is opened when the first Rnn is made, so that ragtime neither links cuDNN nor needs it: where
 // it is missing, that throws Error(unsupported) which says so. The same is thrown for what cuDNN refuses.

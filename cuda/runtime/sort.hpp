@@ -1,6 +1,6 @@
 #pragma once
 
-// CUB's device-wide sort and scan. Two implementations: sort.cu, and tests/simt/runtime. `workspace`: device
+// CUB's device-wide sort and scan. Two implementations: gpu/, and simt/. `workspace`: device
 // memory of as many bytes as the function of that name says for the same sizes.
 
 #include <cstddef>

@@ -37,7 +37,7 @@ struct LstmKernelKey {
 };
 
 struct LstmCosts {
-  // Persistent, of one step: how they are put together says cuda/lstm_choice_model.hpp.
+  // Persistent, of one step: how they are put together says cuda/lstm/choice/model.hpp.
   double step_ns = 115;          // waking, cell, sends: all that is not below (design: about 200 cycles)
   double backward_step_ns = 50;  // what backward adds: partial sums and a barrier (design: 85 + 30 cycles,
                                  // of which some overlap)

@@ -23,7 +23,7 @@ struct BackendEntry {
 void register_backend(BackendEntry entry);
 
 #ifdef RAGTIME_CUDA_BACKEND
-// cuda/make_cuda_backend.cu
+// cuda/make_backend.cu
 std::shared_ptr<Backend> make_cuda_backend();
 LstmChoice cuda_lstm_choice(const LstmDeviceModel& model, const LstmDesc& desc);
 #endif

@@ -3,7 +3,7 @@
 // behind the arrays holds NaN, or the number that no element has; the first is never read, the second comes
 // back untouched.
 
-#include "cuda/layout.cuh"
+#include "cuda/layout/layout.cuh"
 #include "ragtime/layout.hpp"
 #include "tests/simt/support.hpp"
 #include "tests/support.hpp"

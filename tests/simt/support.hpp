@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "cuda/arch/arch.cuh"
-#include "tests/simt/sanitizers.hpp"
-#include "tests/simt/simt.hpp"
+#include "cuda/arch/simt/machine/sanitizers.hpp"
+#include "cuda/arch/simt/simt.hpp"
 
 namespace ragtime::test {
 

@@ -1,0 +1,17 @@
+#include "cuda/lstm/persistent/backward.cuh"
+#include "cuda/lstm/persistent/tiles.hpp"
+
+namespace ragtime::cuda {
+inline namespace RAGTIME_ARCH {
+
+template <>
+std::span<const LstmPersistentKernel<LstmPersistentBackward<arch::f16>>> lstm_backward_kernels<arch::f16>() {
+#define RAGTIME_LSTM_KERNEL(...) lstm_backward_kernel<arch::f16, LstmTiling<__VA_ARGS__>>(),
+  static const LstmPersistentKernel<LstmPersistentBackward<arch::f16>> kernels[] = {
+      RAGTIME_LSTM_BACKWARD_16(RAGTIME_LSTM_KERNEL)};
+#undef RAGTIME_LSTM_KERNEL
+  return kernels;
+}
+
+}  // namespace RAGTIME_ARCH
+}  // namespace ragtime::cuda
