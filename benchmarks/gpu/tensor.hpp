@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "ragtime/backend.hpp"
-#include "tests/sixteen_bit.hpp"
+#include "tests/support/sixteen_bit.hpp"
 
 namespace ragtime::benchmarks {
 

@@ -107,7 +107,7 @@ done
 
 say "Symbols, and what libragtime.so needs"
 cmake -DHEADER="$prefix/include/ragtime/ragtime.h" -DLIBRARY="$libdir/libragtime.so" -DNM=nm -DVERSION="$series" \
-  -P "$source_dir/tests/c_api_symbols.cmake"
+  -P "$source_dir/tests/c_api/symbols.cmake"
 dynamic=$(readelf --dynamic --wide "$libdir/libragtime.so")
 grep -q "(SONAME).*\[libragtime\.so\.${series//./\\.}\]" <<<"$dynamic" || fail "the SONAME is not libragtime.so.$series"
 # CUDA's runtime is inside, its other libraries are opened when they are needed.

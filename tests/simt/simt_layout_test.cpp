@@ -6,7 +6,7 @@
 #include "cuda/layout/layout.cuh"
 #include "ragtime/layout.hpp"
 #include "tests/simt/support.hpp"
-#include "tests/support.hpp"
+#include "tests/support/operation_test.hpp"
 
 namespace ragtime::test {
 namespace {
