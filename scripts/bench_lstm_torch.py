@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""nn.LSTM on packed sequences on the CPU: the workloads of benchmarks/lstm_bench.cpp, by the same names. JSON on
+"""nn.LSTM on packed sequences on the CPU: the workloads of benchmarks/micro/lstm_bench.cpp, by the same names. JSON on
 stdout.
 
     scripts/bench_lstm_torch.py --threads 2

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Fails when code that is also compiled for the CPU uses what only a GPU has: such things live in cuda/arch alone, where each
 # has an emulation beside it, and calls of CUDA's libraries in cuda/runtime. The device probe is a program of its own and
-# excepted; benchmarks/gpu measures other libraries beside ours, and so may call them.
+# excepted; benchmarks/measure and benchmarks/peers measure other libraries beside ours, and so may call them.
 # check_arch.sh [FOLDER]: the root of the tree to check (the repository).   check_arch.sh --self-test: that it finds each.
 set -euo pipefail
 
@@ -22,7 +22,7 @@ libraries='(^|[^A-Za-z0-9_])(cuda(Malloc|Free|Mem|Stream|Event|Get|Set|Device|Gr
 
 patterns_for() {
   printf '%s\n' "$patterns"
-  case "$1" in cuda/runtime/* | benchmarks/gpu/*) ;; *) printf '%s\n' "$libraries" ;; esac
+  case "$1" in cuda/runtime/* | benchmarks/measure/* | benchmarks/peers/*) ;; *) printf '%s\n' "$libraries" ;; esac
 }
 
 check() {
@@ -33,7 +33,7 @@ check() {
     while IFS= read -r file; do
       if sed -E -e 's:/\*([^*]|\*[^/])*\*/::g' -e 's:/\*.*$::' -e 's:^ *\*( .*)?$::' -e 's://.*$::' "$file" | grep -nE "$(patterns_for "${file#"$root"/}")" | sed "s:^:${file#"$root"/}\::"; then found=1; fi
     done < <(find "$root/$folder" -type f \( -name '*.cu' -o -name '*.cuh' -o -name '*.cpp' -o -name '*.hpp' -o -name '*.h' \) \
-               -not -path "$root/cuda/arch/*" -not -path "$root/benchmarks/device_probe.cu" | sort)
+               -not -path "$root/cuda/arch/*" -not -path "$root/benchmarks/probe/*" | sort)
   done
   return $found
 }
@@ -42,7 +42,7 @@ self_test() {
   local root line failed=0
   root=$(mktemp -d)
   trap 'rm -rf "$root"' RETURN
-  mkdir -p "$root"/{cuda/arch,cuda/runtime,host,include,benchmarks/gpu}
+  mkdir -p "$root"/{cuda/arch,cuda/runtime,host,include,benchmarks/{peers,probe}}
   expect() {  # expect FILE RESULT LINE
     echo "$3" >"$root/$1"
     local result=clean
@@ -53,7 +53,7 @@ self_test() {
   while IFS= read -r line; do
     for file in cuda/a.cuh cuda/b.cu host/c.cpp include/d.hpp benchmarks/e.cpp; do expect "$file" found "$line"; done
     expect cuda/arch/a.cuh clean "$line"
-    expect benchmarks/device_probe.cu clean "$line"
+    expect benchmarks/probe/device_probe.cu clean "$line"
     expect cuda/a.cuh clean "// $line"
     expect include/d.h clean "int a; /** $line */"
     expect include/d.h clean "/** $line"$'\n'" * $line */"
@@ -92,7 +92,7 @@ LINES
   while IFS= read -r line; do
     for file in cuda/a.cuh cuda/b.cu host/c.cpp include/d.hpp benchmarks/e.cpp; do expect "$file" found "$line"; done
     expect cuda/runtime/a.cu clean "$line"
-    expect benchmarks/gpu/a.cpp clean "$line"
+    expect benchmarks/peers/a.cpp clean "$line"
   done <<'LINES'
 cudaMalloc(&p, 1);
 #include <cuda_runtime.h>

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds benchmarks/device_probe.cu with nvcc alone and runs it on the GPU of this machine; no network, no CMake.
+# Builds benchmarks/probe/device_probe.cu with nvcc alone and runs it on the GPU of this machine; no network, no CMake.
 # The result goes to benchmarks/results/<gpu>/device_probe.json. Arguments are passed on (--only SECTION,...).
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -21,7 +21,7 @@ else
 fi
 
 mkdir -p build
-nvcc -std=c++17 -O3 -gencode arch=compute_90,code=sm_90 benchmarks/device_probe.cu -o build/device_probe -lcublasLt "${flags[@]}"
+nvcc -std=c++17 -O3 -gencode arch=compute_90,code=sm_90 benchmarks/probe/device_probe.cu -o build/device_probe -lcublasLt "${flags[@]}"
 
 mkdir -p "$results"
 status=0

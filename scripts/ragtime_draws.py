@@ -15,7 +15,7 @@ def philox(counter, seed):
 
 
 def synthea_lengths():
-    """The lengths of the workload `synthea` (benchmarks/workloads.hpp)."""
+    """The lengths of the workload `synthea` (benchmarks/cases/workloads.hpp)."""
     numbers = philox((np.arange(64), 0, 0, 0), 1).astype(np.float64)
     u, v = (numbers[:2] + 0.5) / 2**32
     normal = np.sqrt(-2 * np.log(u)) * np.cos(2 * np.pi * v)

@@ -14,7 +14,7 @@
 // In a build without CUDA "--device cuda_on_simt" runs the CUDA backend on the emulation: to try a program,
 // its times mean nothing.
 
-#include "benchmarks/gpu/operations.hpp"
+#include "benchmarks/cases/operations.hpp"
 
 namespace ragtime::benchmarks {
 

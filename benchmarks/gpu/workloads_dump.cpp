@@ -6,7 +6,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "benchmarks/workloads.hpp"
+#include "benchmarks/cases/workloads.hpp"
 
 int main() {
   using namespace ragtime::benchmarks;

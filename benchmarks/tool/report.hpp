@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "benchmarks/gpu/measure.hpp"
+#include "benchmarks/measure/measure.hpp"
 
 namespace ragtime::benchmarks {
 

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "benchmarks/gpu/operations.hpp"
+#include "benchmarks/cases/operations.hpp"
 
 namespace ragtime::benchmarks {
 

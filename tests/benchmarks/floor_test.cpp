@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include "benchmarks/gpu/ceilings.hpp"
-#include "benchmarks/gpu/tensor.hpp"
+#include "benchmarks/cases/tensor.hpp"
+#include "benchmarks/measure/ceilings.hpp"
 
 namespace ragtime::benchmarks {
 namespace {

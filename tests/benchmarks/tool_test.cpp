@@ -3,7 +3,7 @@
 
 #include <cmath>
 
-#include "benchmarks/gpu/tensor.hpp"
+#include "benchmarks/cases/tensor.hpp"
 #include "benchmarks/tool/report.hpp"
 #include "benchmarks/tool/selection.hpp"
 #include "ragtime/error.hpp"

@@ -1,6 +1,6 @@
 // The named workloads of the benchmarks are what their table says, and stay the same draws.
 
-#include "benchmarks/workloads.hpp"
+#include "benchmarks/cases/workloads.hpp"
 
 #include <gtest/gtest.h>
 

@@ -1,11 +1,11 @@
 // Losses with their gradient over the visits of a workload, 1,024 outputs a visit. Bytes: logits in, gradient
 // out, and targets where they are dense.
 
-#include "benchmarks/gpu/latest.hpp"
-#include "benchmarks/gpu/operations.hpp"
-#include "benchmarks/gpu/tensor.hpp"
-#include "benchmarks/workloads.hpp"
 #include "ragtime/masked_loss.hpp"
+#include "benchmarks/cases/latest.hpp"
+#include "benchmarks/cases/operations.hpp"
+#include "benchmarks/cases/tensor.hpp"
+#include "benchmarks/cases/workloads.hpp"
 
 namespace ragtime::benchmarks {
 namespace {

@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "benchmarks/gpu/lstm_setup.hpp"
+#include "benchmarks/cases/lstm_setup.hpp"
 
 namespace ragtime::benchmarks {
 

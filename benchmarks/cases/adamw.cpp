@@ -1,11 +1,11 @@
 // One AdamW step with clipping over the parameters of a model. Bytes: gradients twice (their norm comes
 // first), parameters and both moments there and back, and with 16 bits the f32 parameters too.
 
-#include "benchmarks/gpu/latest.hpp"
-#include "benchmarks/gpu/operations.hpp"
-#include "benchmarks/gpu/tensor.hpp"
-#include "benchmarks/workloads.hpp"
 #include "ragtime/adamw.hpp"
+#include "benchmarks/cases/latest.hpp"
+#include "benchmarks/cases/operations.hpp"
+#include "benchmarks/cases/tensor.hpp"
+#include "benchmarks/cases/workloads.hpp"
 #include "ragtime/visit_lstm.hpp"
 
 namespace ragtime::benchmarks {

@@ -1,4 +1,4 @@
-// benchmarks/gpu/device.hpp by the CUDA runtime; the cpu backend by the clock.
+// benchmarks/measure/device.hpp by the CUDA runtime; the cpu backend by the clock.
 
 #include <cuda_runtime_api.h>
 
@@ -7,7 +7,7 @@
 #include <regex>
 #include <stdexcept>
 
-#include "benchmarks/gpu/device.hpp"
+#include "benchmarks/measure/device.hpp"
 
 namespace ragtime::benchmarks {
 namespace {

@@ -1,9 +1,9 @@
-// benchmarks/gpu/device.hpp without CUDA.
+// benchmarks/measure/device.hpp without CUDA.
 
 #include <chrono>
 #include <stdexcept>
 
-#include "benchmarks/gpu/device.hpp"
+#include "benchmarks/measure/device.hpp"
 
 namespace ragtime::benchmarks {
 

@@ -1,11 +1,11 @@
 // Dropout of ragged rows, not in place; backward is the same call. Bytes: each row read and written, and what
 // tells an element's patient and visit.
 
-#include "benchmarks/gpu/latest.hpp"
-#include "benchmarks/gpu/operations.hpp"
-#include "benchmarks/gpu/tensor.hpp"
-#include "benchmarks/workloads.hpp"
 #include "ragtime/dropout.hpp"
+#include "benchmarks/cases/latest.hpp"
+#include "benchmarks/cases/operations.hpp"
+#include "benchmarks/cases/tensor.hpp"
+#include "benchmarks/cases/workloads.hpp"
 
 namespace ragtime::benchmarks {
 namespace {

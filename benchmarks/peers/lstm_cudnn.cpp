@@ -1,6 +1,6 @@
-#include "benchmarks/gpu/lstm_cudnn.hpp"
+#include "benchmarks/peers/lstm_cudnn.hpp"
 
-#include "benchmarks/gpu/cudnn_peer.hpp"
+#include "benchmarks/peers/cudnn_peer.hpp"
 
 namespace ragtime::benchmarks {
 namespace {

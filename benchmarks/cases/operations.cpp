@@ -1,4 +1,4 @@
-#include "benchmarks/gpu/operations.hpp"
+#include "benchmarks/cases/operations.hpp"
 
 #include <stdexcept>
 

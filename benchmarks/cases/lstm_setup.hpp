@@ -10,11 +10,11 @@
 #include <numeric>
 #include <vector>
 
-#include "benchmarks/gpu/latest.hpp"
-#include "benchmarks/gpu/measure.hpp"
-#include "benchmarks/gpu/problem.hpp"
-#include "benchmarks/gpu/tensor.hpp"
-#include "benchmarks/workloads.hpp"
+#include "benchmarks/cases/latest.hpp"
+#include "benchmarks/cases/problem.hpp"
+#include "benchmarks/cases/tensor.hpp"
+#include "benchmarks/cases/workloads.hpp"
+#include "benchmarks/measure/measure.hpp"
 #include "ragtime/lstm.hpp"
 
 namespace ragtime::benchmarks {

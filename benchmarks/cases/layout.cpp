@@ -1,9 +1,9 @@
 // Rows from layout to layout. Bytes: each row read and written, and a padded target's padding written.
 
-#include "benchmarks/gpu/operations.hpp"
-#include "benchmarks/gpu/tensor.hpp"
-#include "benchmarks/workloads.hpp"
 #include "ragtime/layout.hpp"
+#include "benchmarks/cases/operations.hpp"
+#include "benchmarks/cases/tensor.hpp"
+#include "benchmarks/cases/workloads.hpp"
 
 namespace ragtime::benchmarks {
 namespace {

@@ -12,7 +12,7 @@
 #include <cstring>
 #include <vector>
 
-#include "benchmarks/workloads.hpp"
+#include "benchmarks/cases/workloads.hpp"
 #include "host/cpu/kernels.hpp"
 
 namespace ragtime {

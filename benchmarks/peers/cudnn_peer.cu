@@ -1,4 +1,4 @@
-#include "benchmarks/gpu/cudnn_peer.hpp"
+#include "benchmarks/peers/cudnn_peer.hpp"
 
 #include <algorithm>
 #include <map>

@@ -2,9 +2,9 @@
 // streaming inference. Bytes, products and steps as lstm_costs counts them for sequences of one row, and h
 // and c of every layer read and written.
 
-#include "benchmarks/gpu/lstm_setup.hpp"
-#include "benchmarks/gpu/operations.hpp"
 #include "ragtime/lstm_step.hpp"
+#include "benchmarks/cases/lstm_setup.hpp"
+#include "benchmarks/cases/operations.hpp"
 
 namespace ragtime::benchmarks {
 namespace {

@@ -5,7 +5,7 @@
 
 #include <vector>
 
-#include "benchmarks/workloads.hpp"
+#include "benchmarks/cases/workloads.hpp"
 #include "ragtime/lstm.hpp"
 #include "ragtime/ragged_batch.hpp"
 

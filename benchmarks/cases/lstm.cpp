@@ -8,13 +8,13 @@
 // of a cluster and S sequences at once. What a row says of the choice is the model's prediction for the
 // recurrence, without the products before and after, which all of them have alike.
 
-#include "benchmarks/gpu/device.hpp"
-#include "benchmarks/gpu/lstm_setup.hpp"
-#include "benchmarks/gpu/operations.hpp"
+#include "benchmarks/cases/lstm_setup.hpp"
+#include "benchmarks/cases/operations.hpp"
+#include "benchmarks/measure/device.hpp"
 #include "ragtime/error.hpp"
 
 #ifdef RAGTIME_BENCHMARKS_CUDA
-#include "benchmarks/gpu/lstm_cudnn.hpp"
+#include "benchmarks/peers/lstm_cudnn.hpp"
 #endif
 
 namespace ragtime::benchmarks {

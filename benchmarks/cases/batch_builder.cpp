@@ -1,10 +1,10 @@
 // Ragged batches from lengths or a mask that are in device memory. Bytes: lengths, or the mask that is as
 // wide as the longest sequence, and the arrays that come out.
 
-#include "benchmarks/gpu/operations.hpp"
-#include "benchmarks/gpu/tensor.hpp"
-#include "benchmarks/workloads.hpp"
 #include "ragtime/batch_builder.hpp"
+#include "benchmarks/cases/operations.hpp"
+#include "benchmarks/cases/tensor.hpp"
+#include "benchmarks/cases/workloads.hpp"
 
 namespace ragtime::benchmarks {
 namespace {

@@ -7,8 +7,8 @@
 #include <string_view>
 #include <vector>
 
-#include "benchmarks/gpu/measure.hpp"
-#include "benchmarks/gpu/problem.hpp"
+#include "benchmarks/cases/problem.hpp"
+#include "benchmarks/measure/measure.hpp"
 
 namespace ragtime::benchmarks {
 

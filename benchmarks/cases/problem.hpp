@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "benchmarks/gpu/device.hpp"
-#include "benchmarks/workloads.hpp"
+#include "benchmarks/cases/workloads.hpp"
+#include "benchmarks/measure/device.hpp"
 #include "ragtime/lstm.hpp"
 
 namespace ragtime::benchmarks {

@@ -1,4 +1,4 @@
-#include "benchmarks/gpu/measure.hpp"
+#include "benchmarks/measure/measure.hpp"
 
 #include <algorithm>
 #include <new>

@@ -5,12 +5,12 @@
 // TASK_any_batch: on a batch that is fixed in its places (DeviceBatch::fix) at the size of the workload. Its
 // graph is the step that serves any batch within that; the graph of TASK serves this batch alone.
 
-#include "benchmarks/gpu/device.hpp"
-#include "benchmarks/gpu/latest.hpp"
-#include "benchmarks/gpu/lstm_setup.hpp"
-#include "benchmarks/gpu/operations.hpp"
-#include "benchmarks/gpu/tensor.hpp"
-#include "benchmarks/workloads.hpp"
+#include "benchmarks/cases/latest.hpp"
+#include "benchmarks/cases/lstm_setup.hpp"
+#include "benchmarks/cases/operations.hpp"
+#include "benchmarks/cases/tensor.hpp"
+#include "benchmarks/cases/workloads.hpp"
+#include "benchmarks/measure/device.hpp"
 #include "ragtime/adamw.hpp"
 #include "ragtime/visit_lstm.hpp"
 

@@ -1,11 +1,11 @@
 // The linear layer over the visits of a workload, from the LSTM's width to 1,000 outputs. Bytes: x, weights
 // and y once, and for backward their gradients beside them; products: 2 in out a row, twice that backward.
 
-#include "benchmarks/gpu/latest.hpp"
-#include "benchmarks/gpu/operations.hpp"
-#include "benchmarks/gpu/tensor.hpp"
-#include "benchmarks/workloads.hpp"
 #include "ragtime/linear.hpp"
+#include "benchmarks/cases/latest.hpp"
+#include "benchmarks/cases/operations.hpp"
+#include "benchmarks/cases/tensor.hpp"
+#include "benchmarks/cases/workloads.hpp"
 
 namespace ragtime::benchmarks {
 namespace {

@@ -4,14 +4,14 @@
 
 #include <cstring>
 
-#include "benchmarks/gpu/latest.hpp"
-#include "benchmarks/gpu/operations.hpp"
-#include "benchmarks/gpu/tensor.hpp"
-#include "benchmarks/workloads.hpp"
+#include "benchmarks/cases/latest.hpp"
+#include "benchmarks/cases/operations.hpp"
+#include "benchmarks/cases/tensor.hpp"
+#include "benchmarks/cases/workloads.hpp"
 #include "ragtime/segment_pool.hpp"
 
 #ifdef RAGTIME_BENCHMARKS_CUDA
-#include "benchmarks/gpu/gather.hpp"
+#include "benchmarks/peers/gather.hpp"
 #endif
 
 namespace ragtime::benchmarks {

@@ -11,8 +11,8 @@
 
 #include <nlohmann/json.hpp>
 
-#include "benchmarks/gpu/ceilings.hpp"
-#include "benchmarks/gpu/device.hpp"
+#include "benchmarks/measure/ceilings.hpp"
+#include "benchmarks/measure/device.hpp"
 #include "ragtime/backend.hpp"
 
 namespace ragtime::benchmarks {

@@ -4,7 +4,7 @@
 // the grid. Bytes: 4 M codes, the M rows read, from the L2 cache where they repeat, and written past it.
 // Threads share nothing and wait for no one.
 
-#include "benchmarks/gpu/gather.hpp"
+#include "benchmarks/peers/gather.hpp"
 
 #include "cuda/segment_pool/segment_pool.cuh"
 #include "cuda/support/enqueue.cuh"
