@@ -2,9 +2,11 @@
 
 #include "cuda/backend.hpp"
 #include "cuda/lstm/choice/choice.hpp"
-#include "host/runtime/backend_registry.hpp"
+#include "host/ops/lstm_device_model.hpp"
 
 namespace ragtime {
+
+std::shared_ptr<Backend> make_cuda_backend();
 
 std::shared_ptr<Backend> make_cuda_backend() {
   return cuda::backend();

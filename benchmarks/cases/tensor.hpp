@@ -2,15 +2,14 @@
 
 // Numbers in device memory in the type of a case, for benchmarks to fill and to look at.
 
-#include <bit>
 #include <cmath>
 #include <cstdint>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "host/base/sixteen_bit.hpp"
 #include "ragtime/backend.hpp"
-#include "tests/support/sixteen_bit.hpp"
 
 namespace ragtime::benchmarks {
 
@@ -36,14 +35,6 @@ inline DType reference_type(const Backend& backend) {
   return backend.device() == DeviceType::cpu ? DType::f64 : DType::f32;
 }
 
-inline std::uint16_t to_bf16(float value) {
-  const auto bits = std::bit_cast<std::uint32_t>(value);  // rounded to nearest even; no NaN comes here
-  return static_cast<std::uint16_t>((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
-}
-inline float from_bf16(std::uint16_t bits) {
-  return std::bit_cast<float>(std::uint32_t{bits} << 16);
-}
-
 class Tensor {
  public:
   Tensor() = default;
@@ -61,8 +52,7 @@ class Tensor {
       return;
     }
     std::vector<std::uint16_t> bits(values.size());
-    for (std::size_t i = 0; i < values.size(); ++i)
-      bits[i] = dtype == DType::bf16 ? to_bf16(values[i]) : test::f16(static_cast<double>(values[i])).bits;
+    from_floats(values, dtype, bits.data());
     backend->copy(memory_.data(), bits.data(), memory_.bytes(), CopyKind::to_device);
     backend->synchronize();
   }
@@ -99,11 +89,7 @@ class Tensor {
     std::vector<std::uint16_t> bits(values.size());
     backend_->copy(bits.data(), memory_.data(), memory_.bytes(), CopyKind::to_host);
     backend_->synchronize();
-    for (std::size_t i = 0; i < values.size(); ++i) {
-      test::f16 half;
-      half.bits = bits[i];
-      values[i] = dtype_ == DType::bf16 ? from_bf16(bits[i]) : static_cast<float>(half);
-    }
+    to_floats(bits.data(), dtype_, values);
     return values;
   }
 
@@ -125,9 +111,9 @@ Buffer upload(const std::shared_ptr<Backend>& backend, const std::vector<T>& val
 // The numbers as the type has them.
 inline std::vector<float> rounded(std::vector<float> values, DType dtype) {
   if (dtype == DType::f32) return values;
-  for (float& value : values)
-    value = dtype == DType::bf16 ? from_bf16(to_bf16(value))
-                                 : static_cast<float>(test::f16(static_cast<double>(value)));
+  std::vector<std::uint16_t> bits(values.size());
+  from_floats(values, dtype, bits.data());
+  to_floats(bits.data(), dtype, values);
   return values;
 }
 

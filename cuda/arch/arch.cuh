@@ -2,7 +2,7 @@
 
 // The only header kernels include for what a GPU can do, and the only place where it is written down. Two
 // implementations of one API: cuda/arch/gpu (PTX and builtins, compiled by nvcc for sm_80 and up) and
-// cuda/arch/simt (every thread of the launch a fiber, compiled by g++ or clang++). scripts/check_arch.sh checks
+// cuda/arch/simt (every thread of the launch a fiber, compiled by g++ or clang++). scripts/check_layers.py checks
 // that nothing else uses either.
 //
 // Who am I        thread_index() block_index() block_extent() grid_extent(), each with x, y, z;

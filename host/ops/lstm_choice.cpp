@@ -4,7 +4,6 @@
 
 #include "host/base/check.hpp"
 #include "host/ops/lstm_device_model.hpp"
-#include "host/runtime/backend_registry.hpp"
 
 namespace ragtime {
 

@@ -25,4 +25,8 @@ inline constexpr LstmDeviceModel lstm_models[] = {
 // Throws what LstmPlan throws of a description that cannot be right on any backend.
 void check_lstm_desc(const LstmDesc& desc);
 
+#ifdef RAGTIME_CUDA_BACKEND
+LstmChoice cuda_lstm_choice(const LstmDeviceModel& model, const LstmDesc& desc);  // cuda/make_backend.cu
+#endif
+
 }  // namespace ragtime

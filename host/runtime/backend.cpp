@@ -3,32 +3,29 @@
 #include <new>
 
 #include "host/base/check.hpp"
-#include "host/cpu/cpu_backend.hpp"
 #include "host/runtime/backend_registry.hpp"
 #include "ragtime/error.hpp"
 
 namespace ragtime {
 namespace {
 
+// Those of the library, and behind them those that are linked in beside it.
 std::vector<BackendEntry>& entries() {
-  static std::vector<BackendEntry> entries = {
-      {"cpu", make_cpu_backend},
-#ifdef RAGTIME_CUDA_BACKEND
-      {"cuda", make_cuda_backend},
-#endif
-  };
+  static std::vector<BackendEntry> entries = backends_of_library();
   return entries;
 }
 
+// The last backend of the library whose device answers.
 std::shared_ptr<Backend> make_best_backend() {
-#ifdef RAGTIME_CUDA_BACKEND
-  try {
-    return make_cuda_backend();
-  } catch (const Error& error) {
-    if (error.code() != ErrorCode::unsupported) throw;
+  const std::vector<BackendEntry> own = backends_of_library();
+  for (auto entry = own.rbegin(); entry + 1 != own.rend(); ++entry) {
+    try {
+      return entry->make();
+    } catch (const Error& error) {
+      if (error.code() != ErrorCode::unsupported) throw;
+    }
   }
-#endif
-  return make_cpu_backend();
+  return own.front().make();
 }
 
 constexpr std::align_val_t host_alignment{64};
