@@ -28,11 +28,10 @@ declare -A about=(
   [benchmarks]="every program of benchmarks/gpu, and the aims that they meet or miss"
   [tune]="optional: every cut of the persistent LSTM, predicted and measured"
   [profile]="optional: the persistent kernels of two cases under ncu")
-# Quick ones that between them run every kind of kernel; the others take minutes under a sanitizer. NAME=FILTER: of that program
-# only these cases, which have every path of the kernels at its smallest, blocks that are no cluster, and no host.
-sanitized="final_state_test batch_builder_test layout_test dropout_test adamw_optimizer_test linear_test segment_pool_test lstm_step_test"
-sanitized+=" masked_loss_test lstm_persistent_test=*EveryPathAtItsSmallest lstm_persistent_batch_test=*WhetherTheHostKnowsItChangesNoBit"
-sanitized+=" lstm_grid_test=*FewSequences"
+# Quick ones that between them run every kind of kernel, as GoogleTest's patterns; the others take minutes under a sanitizer. Of the
+# persistent LSTM: every path of its kernels at its smallest, blocks that are no cluster, and no host.
+sanitized="FinalState.* BatchBuilder.* LayoutTest.* DropoutTest.* AdamWOnBackend.* Linear.* SegmentPool.* LstmStep.* MaskedLoss.*"
+sanitized+=" LstmPersistent.EveryPathAtItsSmallest LstmPersistentBatch.WhetherTheHostKnowsItChangesNoBit LstmGrid.FewSequences*"
 
 command="scripts/gpu_check.sh $*"
 backend=cuda device=cuda rehearse='' deps='' first='' only='' list='' tests=''
@@ -82,11 +81,12 @@ fail() { detail=$*; return 1; }
 skip() { detail=$*; return 77; }
 
 # Test programs with cases on the device, or those asked for.
+# test_programs [FILTER]: of those, the ones in which the filter finds a case.
 test_programs() {
-  local program
+  local program filter=${1:-"*/$backend"}
   for program in "$build"/tests/*_test; do
     [ -z "$tests" ] || [[ " $tests " == *" $(basename "$program") "* ]] || continue
-    [ -x "$program" ] && "$program" --gtest_list_tests --gtest_filter="*/$backend" 2>/dev/null | grep -q '^  ' && echo "$program"
+    [ -x "$program" ] && "$program" --gtest_list_tests --gtest_filter="$filter" 2>/dev/null | grep -q '^  ' && echo "$program"
   done
 }
 
@@ -108,7 +108,7 @@ has_google_benchmark() { echo '#include <benchmark/benchmark.h>' | "${CXX:-c++}"
 stage_conformance() {
   local program passed=0 skipped=0 failed='' programs=0 log=$build/stages/test.log
   for program in $(test_programs); do
-    limited 240 "$program" --gtest_filter="*/$backend" >"$log" 2>&1 || failed+=" $(basename "$program")"
+    limited 400 "$program" --gtest_filter="*/$backend" >"$log" 2>&1 || failed+=" $(basename "$program")"
     grep -q "^no $backend here" "$log" && failed+=" $(basename "$program"):no-device"
     cat "$log"
     programs=$((programs + 1))
@@ -127,19 +127,17 @@ stage_memcheck() { sanitize memcheck --report-api-errors no; }
 stage_racecheck() { sanitize racecheck; }
 # A machine that does not let the sanitizer near its device shows in that not one program gets to a summary.
 sanitize() {
-  local program name names filter status left there clean='' bad='' cut='' absent='' log=$build/stages/sanitizer.log until=$((SECONDS + 130))
+  local program name pattern filter='' status left clean='' bad='' cut='' log=$build/stages/sanitizer.log until=$((SECONDS + 130))
   command -v compute-sanitizer >/dev/null || skip "there is no compute-sanitizer" || return
-  there=$(test_programs)
-  read -ra names <<<"${tests:-$sanitized}"
-  for name in "${names[@]}"; do
-    filter=$([[ $name != *=* ]] || echo "${name#*=}")
-    name=${name%%=*}
-    program=$build/tests/$name
-    grep -qxF "$program" <<<"$there" || { absent+=" $name"; continue; }
+  set -f
+  for pattern in $sanitized; do filter+="*/$pattern/$backend:"; done
+  set +f
+  for program in $(test_programs "$filter"); do
+    name=$(basename "$program")
     left=$((until - SECONDS))
     [ $left -gt 0 ] || { cut+=" $name"; continue; }
     status=0
-    limited $((left < 40 ? left : 40)) compute-sanitizer --tool "$@" --error-exitcode 99 "$program" --gtest_filter="$filter*/$backend" --gtest_brief=1 >"$log" 2>&1 || status=$?
+    limited $((left < 60 ? left : 60)) compute-sanitizer --tool "$@" --error-exitcode 99 "$program" --gtest_filter="$filter" --gtest_brief=1 >"$log" 2>&1 || status=$?
     cat "$log"
     if [ $status -eq 124 ]; then cut+=" $name"
     elif ! grep -q 'SUMMARY' "$log" || grep -qi 'device not supported' "$log"; then
@@ -148,17 +146,17 @@ sanitize() {
     elif [ $status -ne 0 ]; then bad+=" $name"
     else clean+=" $name"; fi
   done
-  detail="clean:${clean:- none}${cut:+; not to the end, for time:$cut}${absent:+; not on $backend:$absent}"
+  detail="clean:${clean:- none}${cut:+; not to the end, for time:$cut}"
   [ -z "$bad" ] || fail "failed:$bad; $detail" || return
   [ -n "$clean" ] || fail "no test got to its end; $detail"
 }
 
 stage_graph() {
   local log=$build/stages/graph_test.log
-  [ -x "$build/tests/cuda_graph_test" ] || skip "this version has no cuda_graph_test" || return
-  limited 120 "$build/tests/cuda_graph_test" >"$log" 2>&1 || { cat "$log"; fail "cuda_graph_test failed"; return; }
+  [ -n "$(test_programs 'CudaGraph.*')" ] || skip "this build has no test of CUDA graphs" || return
+  limited 120 "$build/tests/cuda_test" --gtest_filter='CudaGraph.*' >"$log" 2>&1 || { cat "$log"; fail "the test of CUDA graphs failed"; return; }
   cat "$log"
-  ! grep -q SKIPPED "$log" || fail "cuda_graph_test found no device" || return
+  ! grep -q SKIPPED "$log" || fail "the test of CUDA graphs found no device" || return
   limited 60 "$build/tests/example_graph_pipeline" >"$log" 2>&1 || { cat "$log"; fail "example_graph_pipeline failed"; return; }
   cat "$log"
   grep -q '^as one graph' "$log" || fail "example_graph_pipeline found no device"

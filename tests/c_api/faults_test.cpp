@@ -254,7 +254,6 @@ TEST_P(CApi, ABatchBeyondTheCapacityIsRefused) {
   }
 }
 
-RAGTIME_TEST_ON_BACKENDS(CApi);
 
 }  // namespace
 }  // namespace ragtime::test

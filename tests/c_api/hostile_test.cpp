@@ -356,7 +356,5 @@ TEST_P(CApiOperations, WeightsOfNoCodes) {
   EXPECT_EQ(array(RAGTIME_CODES)->shape[0], 0);
 }
 
-RAGTIME_TEST_ON_BACKENDS(CApiOperations);
-
 }  // namespace
 }  // namespace ragtime::test

@@ -339,7 +339,6 @@ TEST_P(CApiOperations, ExportedArraysOutliveTheNextLoad) {
   EXPECT_EQ(size.sequences, 1000);
 }
 
-RAGTIME_TEST_ON_BACKENDS(CApiOperations);
 
 }  // namespace
 }  // namespace ragtime::test

@@ -268,7 +268,6 @@ TEST_P(CApiOperations, LstmStep) {
   EXPECT_REFUSED(ragtime_lstm_step_create(opened, &desc, &step), invalid, "sequences is 0");
 }
 
-RAGTIME_TEST_ON_BACKENDS(CApiOperations);
 
 }  // namespace
 }  // namespace ragtime::test

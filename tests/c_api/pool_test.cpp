@@ -232,7 +232,6 @@ TEST_P(CApiOperations, PoolsTheRowsOfSequences) {
   }
 }
 
-RAGTIME_TEST_ON_BACKENDS(CApiOperations);
 
 }  // namespace
 }  // namespace ragtime::test
