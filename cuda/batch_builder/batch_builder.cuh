@@ -175,9 +175,8 @@ batch_sort_keys(BatchBuilderArgs args) {
   if (first != 0) return;
   args.build.batch.visit_offsets[0] = 0;
   const std::int32_t given = args.build.sequences == nullptr ? args.capacity : *args.build.sequences;
-  // A negative number shows as one of 32 bits without a sign.
-  if (given != sequences)
-    report(args.build.status, Fault::beyond_capacity, static_cast<std::uint32_t>(given));
+  if (given < 0) report(args.build.status, Fault::negative_count, -std::int64_t{given});
+  report_beyond(args.build.status, BatchPart::sequences, given, args.capacity);
 }
 
 // How many of the keys [count], which ascend, are below `limit`.

@@ -267,12 +267,11 @@ masked_loss_weigh(MaskedLossKernelArgs<T> args, unsigned lanes) {
   const LossTeam<Block> team{lanes};
   const LossExtent extent = loss_extent(args);
   if (arch::block_index().x == 0 && arch::thread_rank() == 0) {
-    const auto fits = [&](std::int64_t count, std::int64_t most) {
-      if (count > most) report(args.status, Fault::beyond_capacity, count);
-    };
-    fits(args.batch.counts[0], args.most_sequences);
-    if (args.layout == LossLayout::rows) fits(args.batch.counts[1], args.most_rows);
-    if (args.layout == LossLayout::padded) fits(args.batch.counts[3], args.padded_steps);
+    report_beyond(args.status, BatchPart::sequences, args.batch.counts[0], args.most_sequences);
+    if (args.layout == LossLayout::rows)
+      report_beyond(args.status, BatchPart::rows, args.batch.counts[1], args.most_rows);
+    if (args.layout == LossLayout::padded)
+      report_beyond(args.status, BatchPart::steps, args.batch.counts[3], args.padded_steps);
   }
   for_each_unit(team, extent.units, args.partials, [&](std::int64_t unit) {
     const bool exists = unit < extent.units;

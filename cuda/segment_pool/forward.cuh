@@ -285,9 +285,9 @@ pool_segments(PoolArgs args) {
   PoolQueue& queue = queues[arch::warp()];
   const PoolBatch& batch = args.batch;
   if (arch::block_index().x == 0 && arch::thread_rank() == 0) {
-    if (*batch.segments > batch.most_segments) report(args.status, Fault::beyond_capacity, *batch.segments);
+    report_beyond(args.status, BatchPart::segments, *batch.segments, batch.most_segments);
     const std::int32_t items = batch.offsets[segments_in_use(batch)];
-    if (items > batch.most_items) report(args.status, Fault::beyond_capacity, items);
+    report_beyond(args.status, BatchPart::items, items, batch.most_items);
   }
   const std::int64_t chunks = args.width / Tile::count, tile_chunks = std::int64_t{args.lanes} * PerLane;
   const unsigned lane = arch::lane() % args.lanes;

@@ -37,8 +37,8 @@ struct RowsTuning {
 template <class T, int Elements>
 RAGTIME_KERNEL(RowsTuning::threads, 1)
 copy_rows(RowCount rows, std::int64_t width, const T* from, T* to, bool zero_tail) {
-  if (rows.host < 0 && *rows.device > rows.capacity && arch::block_index().x == 0 && arch::thread_rank() == 0)
-    report(rows.status, Fault::beyond_capacity, *rows.device);
+  if (rows.host < 0 && arch::block_index().x == 0 && arch::thread_rank() == 0)
+    report_beyond(rows.status, BatchPart::rows, *rows.device, rows.capacity);
   const std::int64_t used = rows.in_use() * width, end = zero_tail ? rows.capacity * width : used;
   const std::int64_t stride = std::int64_t{arch::grid_extent().x} * RowsTuning::threads * Elements;
   for (std::int64_t e =

@@ -1,5 +1,8 @@
 #include "ragtime/status.hpp"
 
+#include <iterator>
+#include <string>
+
 #include "host/base/check.hpp"
 
 namespace ragtime {
@@ -19,8 +22,6 @@ const char* explain(Fault fault) {
       return "an event time lies beyond the sequence's last visit, at sequence ";
     case Fault::bad_row_weight:
       return "a row weight is negative or not finite, at row ";
-    case Fault::beyond_capacity:
-      return "a batch is larger than the capacity of the plan, its sequences, rows or codes number ";
     case Fault::mask_hole:
       return "a mask has a 1 behind a 0, at element ";
     case Fault::bad_mask_value:
@@ -28,14 +29,26 @@ const char* explain(Fault fault) {
     case Fault::bad_length:
       return "a length is negative, at sequence ";
     case Fault::zero_length:
-      return "a sequence has zero length, which BatchBuilderDesc::allow_zero_length would let pass, at "
-             "sequence ";
+      return "a sequence has zero length, which needs BatchBuilderDesc::allow_zero_length, at sequence ";
     case Fault::too_many_steps:
       return "a sequence is longer than the capacity of the plan, at sequence ";
     case Fault::too_many_rows:
       return "a batch has more rows than the capacity of the plan, beginning at sequence ";
+    case Fault::negative_count:
+      return "the number of sequences is negative: -";
+    case Fault::beyond_capacity:
+      break;  // see explain_beyond
   }
   return "an unknown fault, at position ";
+}
+
+std::string explain_beyond(std::uint64_t position) {
+  constexpr const char* parts[] = {"sequences", "rows", "steps", "segments", "items"};
+  const std::uint64_t part = position >> 52, capacity = position >> 21 & 0x7FFF'FFFF,
+                      excess = position & largest_excess;
+  if (part >= std::size(parts)) return concat(explain(Fault{}), position);
+  return concat("the batch has ", excess == largest_excess ? "at least " : "", capacity + excess, " ",
+                parts[part], "; the plan's capacity is ", capacity);
 }
 
 }  // namespace
@@ -55,7 +68,10 @@ void Status::check(Stream stream) {
   const std::uint64_t clear = no_fault;
   backend_->copy(memory_.data(), &clear, sizeof(clear), CopyKind::to_device, stream);
   backend_->synchronize(stream);
-  fail(ErrorCode::out_of_range, explain(static_cast<Fault>(word & 0xFF)), word >> 8);
+  const auto fault = static_cast<Fault>(word & 0xFF);
+  const std::uint64_t position = word << 1 >> 9;  // without the highest bit
+  if (fault == Fault::beyond_capacity) fail(ErrorCode::out_of_range, explain_beyond(position));
+  fail(ErrorCode::out_of_range, explain(fault), position);
 }
 
 }  // namespace ragtime

@@ -264,7 +264,7 @@ TEST_P(CApiOperations, AFixedBatchBeyondThePlan) {
     EXPECT_REFUSED(status, beyond, "6 rows");
   } else {
     EXPECT_EQ(status, RAGTIME_OK);
-    EXPECT_REFUSED(ragtime_faults_check(faults, nullptr), beyond, "number 6");
+    EXPECT_REFUSED(ragtime_faults_check(faults, nullptr), beyond, "has 6 rows; the plan's capacity is 5");
   }
   EXPECT_REFUSED(ragtime_layout_forward(layout, batch, from, to, faults, nullptr), beyond, "6 rows");
   EXPECT_DONE(ragtime_layout_destroy(layout));

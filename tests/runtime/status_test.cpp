@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+
 #include "host/cpu/parallel.hpp"
 #include "host/cpu/status_word.hpp"
 #include "tests/support/operation_test.hpp"
@@ -36,23 +38,48 @@ TEST_P(StatusTest, CheckNamesTheFaultAndItsPosition) {
       {Fault::bad_target, "target is not finite or outside the range of its loss, at element "},
       {Fault::bad_event_time, "event time lies beyond the sequence's last visit, at sequence "},
       {Fault::bad_row_weight, "row weight is negative or not finite, at row "},
-      {Fault::beyond_capacity,
-       "batch is larger than the capacity of the plan, its sequences, rows or codes number "},
       {Fault::mask_hole, "mask has a 1 behind a 0, at element "},
       {Fault::bad_mask_value, "mask holds a value other than 0 and 1, at element "},
       {Fault::bad_length, "length is negative, at sequence "},
       {Fault::zero_length,
-       "sequence has zero length, which BatchBuilderDesc::allow_zero_length would let pass, at sequence "},
+       "sequence has zero length, which needs BatchBuilderDesc::allow_zero_length, at sequence "},
       {Fault::too_many_steps, "sequence is longer than the capacity of the plan, at sequence "},
       {Fault::too_many_rows, "batch has more rows than the capacity of the plan, beginning at sequence "},
+      {Fault::negative_count, "the number of sequences is negative: -"},
   };
   Status status(backend);
   for (const auto& [fault, text] : faults)
     for (const std::uint64_t position :
-         {std::uint64_t{0}, std::uint64_t{255}, std::uint64_t{256}, (std::uint64_t{1} << 55) + 3}) {
+         {std::uint64_t{0}, std::uint64_t{255}, std::uint64_t{256}, (std::uint64_t{1} << 54) + 3}) {
       set(status, fault_word(fault, position));
       expect_error(ErrorCode::out_of_range, {text + std::to_string(position)}, [&] { status.check(); });
     }
+}
+
+TEST_P(StatusTest, CheckNamesTheCountAndTheCapacity) {
+  Status status(backend);
+  const auto says = [&](std::uint64_t word, const std::string& text) {
+    set(status, word);
+    try {
+      status.check();
+      ADD_FAILURE() << "no error for: " << text;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.code(), ErrorCode::out_of_range);
+      EXPECT_EQ(error.what(), text);
+    }
+  };
+  constexpr std::int64_t largest = std::numeric_limits<std::int32_t>::max();
+  says(beyond_capacity_word(BatchPart::rows, 65, 64), "the batch has 65 rows; the plan's capacity is 64");
+  says(beyond_capacity_word(BatchPart::sequences, 1, 0),
+       "the batch has 1 sequences; the plan's capacity is 0");
+  says(beyond_capacity_word(BatchPart::steps, largest, largest - 1),
+       "the batch has 2147483647 steps; the plan's capacity is 2147483646");
+  says(beyond_capacity_word(BatchPart::segments, 2097150, 0),
+       "the batch has 2097150 segments; the plan's capacity is 0");
+  says(beyond_capacity_word(BatchPart::items, largest, 10),  // more than the word has room for
+       "the batch has at least 2097161 items; the plan's capacity is 10");
+  set(status, std::uint64_t{7} << 60 | static_cast<std::uint64_t>(Fault::beyond_capacity));  // no such part
+  EXPECT_THROW(status.check(), Error);
 }
 
 TEST_P(StatusTest, CheckClearsTheWord) {
@@ -71,7 +98,8 @@ TEST_P(StatusTest, AWordOfNoKnownFaultIsStillAnError) {
 }
 
 TEST(StatusWord, EveryFaultIsSmallerThanNone) {
-  EXPECT_LT(fault_word(Fault::bad_row_weight, (std::uint64_t{1} << 55)), no_fault);
+  EXPECT_LT(fault_word(Fault::bad_row_weight, (std::uint64_t{1} << 54)), no_fault);
+  EXPECT_LT(beyond_capacity_word(BatchPart::items, INT32_MAX, 0), fault_word(Fault::code_out_of_range, 0));
 }
 
 TEST(StatusWord, OrdersByPositionBeforeFault) {

@@ -265,16 +265,15 @@ TEST_P(BatchBuilder, WhatIsBeyondTheCapacityIsCutOrRefused) {
     }
   };
   const Capacity small = {.sequences = 3, .rows = 8, .steps = 5};
-  run(small, {1, 2, 3, 4}, 4, fault_word(Fault::beyond_capacity, 4), {1, 2, 3},
+  run(small, {1, 2, 3, 4}, 4, beyond_capacity_word(BatchPart::sequences, 4, 3), {1, 2, 3},
       "4 sequences: expected at most 3");
-  run(small, {1, 2, 3}, -1, fault_word(Fault::beyond_capacity, 0xFFFFFFFFu), {},
-      "-1 sequences: expected at most 3");
+  run(small, {1, 2, 3}, -1, fault_word(Fault::negative_count, 1), {}, "-1 sequences: expected at most 3");
   run(small, {1, 6, 1}, 3, fault_word(Fault::too_many_steps, 1), {1, 5, 1}, "6 steps: expected at most 5");
   run(small, {4, 3, 2}, 3, fault_word(Fault::too_many_rows, 2), {4, 3, 1}, "9 rows: expected at most 8");
   run(small, {5, 4, 3}, 3, fault_word(Fault::too_many_rows, 1), {5, 3, 0}, "12 rows: expected at most 8");
   const Capacity few_rows = {.sequences = 3, .rows = 2, .steps = 5};
   run(few_rows, {0, 4, 5}, 3, fault_word(Fault::too_many_rows, 1), {0, 2, 0}, "9 rows: expected at most 2");
-  run({}, {1}, 1, fault_word(Fault::beyond_capacity, 1), {}, "1 sequences: expected at most 0");
+  run({}, {1}, 1, beyond_capacity_word(BatchPart::sequences, 1, 0), {}, "1 sequences: expected at most 0");
 }
 
 TEST_P(BatchBuilder, MoreThanTwoToThe31RowsDoNotWrapAround) {

@@ -279,7 +279,9 @@ TEST_P(LayoutTest, WhatIsBeyondTheCapacityOfADeviceIsLeftAlone) {
     RaggedView view = batch.view();
     view.status = status.word();
     plan.forward(view, source.data(), target.data());
-    expect_error(ErrorCode::out_of_range, {capacity.rows == 4 ? "number 5" : "number 2"},
+    expect_error(ErrorCode::out_of_range,
+                 {capacity.rows == 4 ? "has 5 rows; the plan's capacity is 4"
+                                     : "has 2 sequences; the plan's capacity is 1"},
                  [&] { status.check(); });
     return target.host();
   };

@@ -255,10 +255,10 @@ TEST_P(MaskedLossFaults, ABatchBeyondTheCapacity) {
 // Where the host does not know the counts: what fits is computed, the rest is left alone.
 TEST_P(MaskedLossFaults, ABatchBeyondTheCapacityOfADevice) {
   if (backend->device() == DeviceType::cpu) GTEST_SKIP() << "the CPU backend refuses";
-  const auto reports_it = [&](const LossProblem& one, auto&& change, std::uint64_t count, std::int64_t rows) {
+  const auto reports_it = [&](const LossProblem& one, auto&& change, std::uint64_t word, std::int64_t rows) {
     for (const Reduction reduction : all_reductions) {
       SCOPED_TRACE(testing::Message() << one.variant.name << ", layout " << static_cast<int>(one.layout)
-                                      << ", " << name_of(reduction) << ", " << count);
+                                      << ", " << name_of(reduction));
       Run run(backend, one);
       MaskedLossDesc desc = description<float>(one);
       desc.reduction = reduction;
@@ -269,7 +269,7 @@ TEST_P(MaskedLossFaults, ABatchBeyondTheCapacityOfADevice) {
       run.args.workspace = workspace.data();
       run.args.loss = loss.data();
       plan.run(run.args);
-      EXPECT_EQ(word_of(run.status), fault_word(Fault::beyond_capacity, count));
+      EXPECT_EQ(word_of(run.status), word);
       const auto gradient = run.d_logits.host();
       for (std::size_t i = 0; i < gradient.size(); ++i)
         EXPECT_EQ(std::isnan(gradient[i]), static_cast<std::int64_t>(i) >= rows * one.variant.outputs) << i;
@@ -282,13 +282,16 @@ TEST_P(MaskedLossFaults, ABatchBeyondTheCapacityOfADevice) {
       return one;
     };
     const auto two_sequences = [](MaskedLossDesc& desc) { desc.capacity.sequences = 2; };
-    reports_it(of(LossLayout::rows), two_sequences, 3, 2);
-    reports_it(of(LossLayout::padded), two_sequences, 3, 2 * 3);
-    if (!variant.survival()) reports_it(of(LossLayout::sequences), two_sequences, 3, 2);
+    const std::uint64_t three = beyond_capacity_word(BatchPart::sequences, 3, 2);
+    reports_it(of(LossLayout::rows), two_sequences, three, 2);
+    reports_it(of(LossLayout::padded), two_sequences, three, 2 * 3);
+    if (!variant.survival()) reports_it(of(LossLayout::sequences), two_sequences, three, 2);
     reports_it(
-        of(LossLayout::rows), [](MaskedLossDesc& desc) { desc.capacity.rows = 4; }, 5, 4);
+        of(LossLayout::rows), [](MaskedLossDesc& desc) { desc.capacity.rows = 4; },
+        beyond_capacity_word(BatchPart::rows, 5, 4), 4);
     reports_it(
-        of(LossLayout::padded), [](MaskedLossDesc& desc) { desc.padded_steps = 2; }, 3, 3 * 2);
+        of(LossLayout::padded), [](MaskedLossDesc& desc) { desc.padded_steps = 2; },
+        beyond_capacity_word(BatchPart::steps, 3, 2), 3 * 2);
   }
 }
 

@@ -251,7 +251,8 @@ TEST_P(SegmentPoolFaults, ABatchBeyondTheCapacityOfADevice) {
       const auto before = run.outputs();
       run.plan.forward(run.forward);
       run.plan.backward(run.backward);
-      EXPECT_EQ(word_of(run.status), fault_word(Fault::beyond_capacity, items ? 6 : 4));
+      EXPECT_EQ(word_of(run.status), items ? beyond_capacity_word(BatchPart::items, 6, 2)
+                                           : beyond_capacity_word(BatchPart::segments, 4, 2));
       const auto fits = [&](const std::vector<float>& actual, const std::vector<float>& kept,
                             const std::vector<float>& untouched) {
         const auto size = static_cast<std::int64_t>(kept.size());
