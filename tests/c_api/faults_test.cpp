@@ -254,6 +254,5 @@ TEST_P(CApi, ABatchBeyondTheCapacityIsRefused) {
   }
 }
 
-
 }  // namespace
 }  // namespace ragtime::test

@@ -339,6 +339,5 @@ TEST_P(CApiOperations, ExportedArraysOutliveTheNextLoad) {
   EXPECT_EQ(size.sequences, 1000);
 }
 
-
 }  // namespace
 }  // namespace ragtime::test

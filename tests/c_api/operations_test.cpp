@@ -268,6 +268,5 @@ TEST_P(CApiOperations, LstmStep) {
   EXPECT_REFUSED(ragtime_lstm_step_create(opened, &desc, &step), invalid, "sequences is 0");
 }
 
-
 }  // namespace
 }  // namespace ragtime::test

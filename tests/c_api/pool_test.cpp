@@ -232,6 +232,5 @@ TEST_P(CApiOperations, PoolsTheRowsOfSequences) {
   }
 }
 
-
 }  // namespace
 }  // namespace ragtime::test
