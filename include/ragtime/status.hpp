@@ -41,12 +41,19 @@ constexpr std::uint64_t fault_word(Fault fault, std::uint64_t position) {
 }
 
 // What a batch has too many of.
-enum class BatchPart : std::uint8_t { sequences, rows, steps, segments, items };
+enum class BatchPart : std::uint8_t {
+  sequences,  // B
+  rows,       // N
+  steps,      // T
+  segments,   // of pooling
+  items,      // of pooling
+};
+
+inline constexpr std::uint64_t largest_excess = (std::uint64_t{1} << 21) - 1;  // that a word has room for
 
 // The word of a batch with `count` of a part, more than `capacity`, which is below 2^31. It is smaller than that of any
 // other fault, which may follow from this one. The position holds the part in 3 bits, the capacity in 31, and by how many
-// the count is beyond it in 21, which stay at their largest value for more.
-inline constexpr std::uint64_t largest_excess = (std::uint64_t{1} << 21) - 1;
+// the count is beyond it in 21, which stay at largest_excess for more.
 constexpr std::uint64_t beyond_capacity_word(BatchPart part, std::int64_t count, std::int64_t capacity) {
   const auto excess = static_cast<std::uint64_t>(count - capacity);
   const std::uint64_t position = static_cast<std::uint64_t>(part) << 52 |
