@@ -37,6 +37,7 @@ struct ToolRun {
   std::optional<rlim_t> largest_file = std::nullopt;    // a write beyond fails, as on a full disk
   int signal = 0;                                       // sent once,
   std::function<bool(const ToolResult&)> when = {};     // as soon as this holds; sees what was said so far
+  bool stands_still = false;                            // while `when` is asked, however long that takes
   std::chrono::seconds timeout = std::chrono::seconds(300);
 };
 
@@ -119,9 +120,15 @@ inline ToolResult run_tool(std::vector<std::string> arguments, const ToolRun& ru
     ::poll(streams, 2, run.when && !result.signalled ? 1 : 100);
     const bool more_out = detail::drain(out[0], result.out), more_err = detail::drain(err[0], result.err);
     open = more_out || more_err;
-    if (open && run.when && !result.signalled && run.when(result)) {
-      ::kill(process, run.signal);
-      result.signalled = true;
+    if (open && run.when && !result.signalled) {
+      if (run.stands_still) {
+        ::kill(process, SIGSTOP);
+        siginfo_t info{};
+        ::waitid(P_PID, static_cast<id_t>(process), &info, WSTOPPED | WEXITED | WNOWAIT);
+      }
+      result.signalled = run.when(result);
+      if (result.signalled) ::kill(process, run.signal);
+      if (run.stands_still) ::kill(process, SIGCONT);
     }
     if (open && !killed && Clock::now() > deadline) {
       ::kill(process, SIGKILL);

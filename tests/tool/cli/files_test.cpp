@@ -167,12 +167,14 @@ TEST_F(Files, ASignalThatIsIgnoredStaysIgnored) {
 TEST_F(Files, TheNextPredictionRemovesWhatAKilledOneLeft) {
   make_slow_model();
   ToolResult second;
-  const ToolResult killed = run_tool(predict_to(at("out.csv")), signal_when(SIGKILL, [&](const ToolResult&) {
-                                       if (!has_temporary(root())) return false;
-                                       second = run_tool(predict(at("model"), at("few"), at("out.csv")));
-                                       EXPECT_TRUE(has_temporary(root())) << "of a run that goes on";
-                                       return true;
-                                     }));
+  ToolRun first = signal_when(SIGKILL, [&](const ToolResult&) {
+    if (!has_temporary(root())) return false;
+    second = run_tool(predict(at("model"), at("few"), at("out.csv")));
+    EXPECT_TRUE(has_temporary(root())) << "of a run that goes on";
+    return true;
+  });
+  first.stands_still = true;
+  const ToolResult killed = run_tool(predict_to(at("out.csv")), first);
   EXPECT_EQ(killed.status, -SIGKILL);
   EXPECT_EQ(second.status, 0) << second.err;
   EXPECT_TRUE(has_temporary(root()));
@@ -199,13 +201,14 @@ TEST_F(Files, AnInterruptedSynthLeavesNothing) {
 
 TEST_F(Files, TheNextSynthRemovesWhatAKilledOneLeft) {
   ToolResult second;
-  const ToolResult killed =
-      run_tool(synth_to(at("cohort"), "1000000"), signal_when(SIGKILL, [&](const ToolResult&) {
-                 if (!has_temporary(root())) return false;
-                 second = run_tool(synth_to(at("cohort"), "3"));
-                 EXPECT_TRUE(has_temporary(root())) << "of a run that goes on";
-                 return true;
-               }));
+  ToolRun first = signal_when(SIGKILL, [&](const ToolResult&) {
+    if (!has_temporary(root())) return false;
+    second = run_tool(synth_to(at("cohort"), "3"));
+    EXPECT_TRUE(has_temporary(root())) << "of a run that goes on";
+    return true;
+  });
+  first.stands_still = true;
+  const ToolResult killed = run_tool(synth_to(at("cohort"), "1000000"), first);
   EXPECT_EQ(killed.status, -SIGKILL);
   EXPECT_EQ(second.status, 0) << second.err;
   EXPECT_TRUE(has_temporary(root()));
