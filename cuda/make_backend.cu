@@ -12,7 +12,7 @@ std::shared_ptr<Backend> make_cuda_backend() {
   return cuda::backend();
 }
 
-LstmChoice cuda_lstm_choice(const LstmDeviceModel& model, const LstmDesc& desc) {
+LstmChoiceDetails cuda_lstm_choice(const LstmDeviceModel& model, const LstmDesc& desc) {
   return cuda::choose_lstm(desc, model);
 }
 

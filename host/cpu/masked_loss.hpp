@@ -7,7 +7,7 @@
 #include <cstdint>
 
 #include "host/cpu/cpu_operations.hpp"
-#include "host/runtime/carve.hpp"
+#include "host/runtime/workspace_layout.hpp"
 
 namespace ragtime::cpu {
 
@@ -33,7 +33,7 @@ class MaskedLossCpu final : public MaskedLossOperation {
     double* sequences;  // [B] the sum of weights of each sequence
   };
 
-  Workspace carve(Carver& carver) const;
+  Workspace lay_out(WorkspaceLayout& layout) const;
   // A unit is a row, or for survival a sequence. Units of sequence b: [first, first + count).
   struct Units {
     std::int64_t first, count;

@@ -4,7 +4,7 @@
 
 #include <string_view>
 
-#include "ragtime/lstm.hpp"
+#include "ragtime/lstm_tuning.hpp"
 
 namespace ragtime {
 
@@ -26,7 +26,8 @@ inline constexpr LstmDeviceModel lstm_models[] = {
 void check_lstm_desc(const LstmDesc& desc);
 
 #ifdef RAGTIME_CUDA_BACKEND
-LstmChoice cuda_lstm_choice(const LstmDeviceModel& model, const LstmDesc& desc);  // cuda/make_backend.cu
+LstmChoiceDetails cuda_lstm_choice(const LstmDeviceModel& model,
+                                   const LstmDesc& desc);  // cuda/make_backend.cu
 #endif
 
 }  // namespace ragtime

@@ -52,7 +52,7 @@ Stream make_stream() {
 void free_stream(Stream stream) noexcept {
   std::free(stream.handle);
 }
-void order(Stream, Stream) {}
+void wait(Stream, Stream) {}
 
 }  // namespace RAGTIME_ARCH
 }  // namespace ragtime::cuda
