@@ -56,7 +56,7 @@ class CudaBackend final : public Backend {
   void deallocate_host(void* memory, std::size_t) noexcept override { deallocate_pinned(memory); }
   Stream make_stream() override { return cuda::make_stream(); }
   void free_stream(Stream stream) noexcept override { cuda::free_stream(stream); }
-  void wait(Stream stream, Stream dependency) override { cuda::wait(stream, dependency); }
+  void order(Stream earlier, Stream later) override { cuda::order(earlier, later); }
 
   const OperationFactory& operations() const override { return operations_; }
 

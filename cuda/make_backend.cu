@@ -12,7 +12,7 @@ std::shared_ptr<Backend> make_cuda_backend() {
   return cuda::backend();
 }
 
-LstmChoiceDetails cuda_lstm_choice(const LstmDeviceModel& model, const LstmDesc& desc) {
+LstmChoice cuda_lstm_choice(const LstmDeviceModel& model, const LstmDesc& desc) {
   return cuda::choose_lstm(desc, model);
 }
 

@@ -15,7 +15,7 @@ std::unique_ptr<LayoutOperation> make_layout(const LayoutDesc& desc);
 std::unique_ptr<SegmentPoolOperation> make_segment_pool(const SegmentPoolDesc& desc);
 std::unique_ptr<LstmOperation> make_lstm(const LstmDesc& desc);
 // By cuDNN's own RNN. Throws Error(unsupported) where cuDNN is missing.
-std::unique_ptr<LstmOperation> make_lstm_cudnn(const LstmDesc& desc, LstmChoiceDetails choice);
+std::unique_ptr<LstmOperation> make_lstm_cudnn(const LstmDesc& desc, LstmChoice choice);
 std::unique_ptr<FinalStateOperation> make_final_state(const FinalStateDesc& desc);
 std::unique_ptr<LinearOperation> make_linear(const LinearDesc& desc);
 std::unique_ptr<DropoutOperation> make_dropout(const DropoutDesc& desc);

@@ -24,9 +24,9 @@ declare -A about=(
   [graph]="a training step captured as a CUDA graph, and the example of a pipeline in one"
   [training]="the demo on the device, its history held against the CPU's"
   [probe]="what the device gives: bandwidth, exchange, matrix rates, cuDNN"
-  [costs]="what steps of the LSTM cost (ragtime-bench calibrate), kept beside the results"
-  [benchmarks]="every operation (ragtime-bench run --cases quick) and its peers, and the performance targets met or missed"
-  [tune]="optional: every kernel configuration of the persistent LSTM, predicted and measured"
+  [costs]="what steps of the LSTM cost, measured for the choice of its algorithm"
+  [benchmarks]="every program of benchmarks/gpu, and the aims that they meet or miss"
+  [tune]="optional: every cut of the persistent LSTM, predicted and measured"
   [profile]="optional: the persistent kernels of two cases under ncu")
 # Quick ones that between them run every kind of kernel, as GoogleTest's patterns; the others take minutes under a sanitizer. Of the
 # persistent LSTM: every path of its kernels at its smallest, blocks that are no cluster, and no host.
@@ -94,7 +94,7 @@ test_programs() {
 
 stage_build() {
   local options=(-DCMAKE_BUILD_TYPE=Release -DRAGTIME_TESTS=ON) targets=()
-  if [ -n "$rehearse" ]; then options+=(-DRAGTIME_CUDA=OFF); else options+=(-DRAGTIME_CUDA=ON -DRAGTIME_BENCHMARKS=ON -DCMAKE_CUDA_ARCHITECTURES=native); fi
+  if [ -n "$rehearse" ]; then options+=(-DRAGTIME_CUDA=OFF "-DRAGTIME_BENCHMARKS=$(has_google_benchmark && echo ON || echo OFF)"); else options+=(-DRAGTIME_CUDA=ON -DRAGTIME_BENCHMARKS=ON -DCMAKE_CUDA_ARCHITECTURES=native); fi
   [ -z "$pip_cudnn" ] || options+=("-DRAGTIME_CUDNN_INCLUDE=$pip_cudnn/include")
   [ -z "$deps" ] || options+=("-DCMAKE_PREFIX_PATH=$(cd "$deps" && pwd)/usr")
   # shellcheck disable=SC2206  # words
@@ -102,6 +102,8 @@ stage_build() {
   cmake -S . -B "$build" "${options[@]}" || fail "cmake found something missing" || return
   cmake --build "$build" --parallel "$(nproc)" "${targets[@]}" || fail "a source does not compile"
 }
+
+has_google_benchmark() { echo '#include <benchmark/benchmark.h>' | "${CXX:-c++}" -x c++ -E - >/dev/null 2>&1; }
 
 stage_conformance() {
   local program passed=0 skipped=0 failed='' programs=0 log=$build/stages/test.log
@@ -181,74 +183,76 @@ stage_probe() {
   limited 240 scripts/device_probe.sh || fail "scripts/device_probe.sh failed"
 }
 
-# A value for LstmDesc::tuning; nothing else here uses it.
+# Kept beside the results, where the benchmarks and whoever reads them find what the choice was made by.
 stage_costs() {
   [ -z "$rehearse" ] || skip "a rehearsal has no device" || return
-  [ -x "$build/ragtime-bench" ] || skip "this build has no ragtime-bench" || return
-  limited 120 "$build/ragtime-bench" calibrate --device "$device" --out "$results/lstm_tuning.txt" || fail "ragtime-bench calibrate failed" || return
-  detail="$results/lstm_tuning.txt"
+  timeout 20 "$build/ragtime" info --help 2>/dev/null | grep -q -- --measure || skip "this version's info has no --measure" || return
+  limited 120 "$build/ragtime" info --measure || fail "ragtime info --measure failed" || return
+  detail="kept in $RAGTIME_CACHE_DIR"
 }
 
-# bench SECONDS OPTION ...: ragtime-bench run, on the device; a rehearsal takes the four short sequences.
-bench() {
-  local seconds=$1 on=(--device "$device" --min-time 0.02) program=$build/ragtime-bench
-  shift
+# measure PROGRAM OPTION ...: one of benchmarks/gpu, on the device; a rehearsal takes the four short sequences.
+measure() {
+  local seconds=$1 program=$2 on=()
+  shift 2
   if [ -n "$rehearse" ]; then
-    on=(--device "$backend" --min-time 0.001 --repetitions 2 --filter /tiny/) program=$build/ragtime-bench-on-simt
-    [ -x "$program" ] || { program=$build/ragtime-bench; on[1]=cpu; }
-  elif [ -s "$results/device_probe.json" ]; then on+=(--probe "$results/device_probe.json"); fi
-  limited "$seconds" "$program" run --commit "$commit" --driver "$driver" "$@" "${on[@]}"
+    on=(--device cpu)
+    [[ $program != *_lstm_bench && $program != *_train_step_bench ]] || on=(--device "$backend")
+    on+=(--benchmark_min_time=0.001 --benchmark_repetitions=2 --benchmark_filter=/tiny/)
+  elif [ -s "$results/device_probe.json" ]; then on=(--probe "$results/device_probe.json"); fi
+  limited "$seconds" "$program" --quick --commit "$commit" --driver "$driver" "$@" "${on[@]}"
 }
 
 stage_benchmarks() {
-  local operation failed='' count=0 missing='' status=0 part name seconds filter
-  [ -x "$build/ragtime-bench" ] || skip "this build has no ragtime-bench" || return
-  for operation in $("$build/ragtime-bench" list --device cpu --json | sed -n 's/.*"operation": *"\([a-z_]*\)".*/\1/p'); do
-    count=$((count + 1))
-    bench 240 "$operation" --cases quick --out "$results/$operation.jsonl" || failed+=" $operation"
+  local program failed='' programs=0 missing='' status=0 part name seconds filter
+  for program in "$build"/benchmarks/gpu/*_bench; do
+    [ -x "$program" ] || continue
+    programs=$((programs + 1))
+    measure 240 "$program" --out "$results/$(basename "$program").jsonl" || failed+=" $(basename "$program")"
   done
-  detail="$count operations"
-  # The peers in PyTorch, where there is one: those of the targets. Compiling takes PyTorch long.
-  if "$build/ragtime-bench" list --workloads >"$build/workloads.json"; then
+  [ $programs -gt 0 ] || skip "this version has no benchmarks/gpu" || return
+  detail="$programs programs"
+  # The peers in PyTorch, where there is one: those of the aims. Compiling takes PyTorch long.
+  if [ -x "$build/benchmarks/gpu/gpu_workloads" ]; then
+    "$build/benchmarks/gpu/gpu_workloads" >"$build/workloads.json"
     for part in 'torch 150 /bf16/torch_(packed|padded|eager.*)/(forward_backward|train_step)' \
       'rollout 60 /bf16/torch_rl_.*/forward_backward' 'compile 90 train_step/synthea/small/bf16/torch_compile'; do
       read -r name seconds filter <<<"$part"
       status=0
-      RAGTIME_COMMIT=$commit limited "$seconds" benchmarks/peers/gpu_torch.py --workloads "$build/workloads.json" --seconds 0.1 \
+      RAGTIME_COMMIT=$commit limited "$seconds" scripts/gpu_torch.py --workloads "$build/workloads.json" --seconds 0.1 \
         --filter "$filter" --out "$results/gpu_torch_$name.jsonl" || status=$?
       case $status in 0) ;; 77) missing="no PyTorch here"; break ;; 124) missing+=" $name not to its end" ;; *) failed+=" gpu_torch_$name" ;; esac
     done
     detail+=${missing:+, but of PyTorch: $missing}
   fi
-  # What of these is not there says so itself. A missed target is a result, no failure.
-  [ -n "$rehearse" ] || { benchmarks/report/check_targets.py "$results" | tee "$build/stages/targets.txt" && detail+="; targets: $(tail -n 1 "$build/stages/targets.txt")"; }
+  # What of these is not there says so itself. A missed aim is a result, no failure.
+  [ -n "$rehearse" ] || { scripts/check_aims.py "$results" | tee "$build/stages/aims.txt" && detail+="; aims: $(tail -n 1 "$build/stages/aims.txt")"; }
   [ -z "$failed" ] || fail "failed:$failed; $detail"
 }
 
-# Apart from the other results, since a configuration that was forced is not what anybody gets.
+# Apart from the other results, since a cut that was forced is not what anybody gets.
 stage_tune() {
-  local out=$results/tune/lstm.jsonl filter=(--filter '/bf16/(stepwise|persistent.*)/forward_backward/')
-  [ -z "$rehearse" ] || filter=()
-  [ -x "$build/ragtime-bench" ] || skip "this build has no ragtime-bench" || return
+  local program=$build/benchmarks/gpu/gpu_lstm_bench out=$results/tune/gpu_lstm_bench.jsonl
+  [ -x "$program" ] || skip "this version has no gpu_lstm_bench" || return
   mkdir -p "$results/tune"
-  bench 570 lstm --cases quick --sweep "${filter[@]}" --out "$out" || fail "ragtime-bench run lstm --sweep failed" || return
-  benchmarks/report/compare_configs.py "$out" | tee "$results/tune/configs.txt" || fail "$(tail -n 1 "$results/tune/configs.txt")" || return
-  detail=$(tail -n 1 "$results/tune/configs.txt")
+  measure 570 "$program" --sweep --benchmark_filter='/bf16/(stepwise|persistent.*)/forward_backward/' --out "$out" || fail "gpu_lstm_bench --sweep failed" || return
+  scripts/compare_cuts.py "$out" | tee "$results/tune/cuts.txt" || fail "$(tail -n 1 "$results/tune/cuts.txt")" || return
+  detail=$(tail -n 1 "$results/tune/cuts.txt")
 }
 
 # One launch forward and one backward. Clocks are left as they are.
 stage_profile() {
-  local program=$build/ragtime-bench case name file profiled=''
+  local program=$build/benchmarks/gpu/gpu_lstm_bench case name file profiled=''
   [ -z "$rehearse" ] || skip "a rehearsal has no device" || return
-  [ -x "$program" ] || skip "this build has no ragtime-bench" || return
+  [ -x "$program" ] || skip "this version has no gpu_lstm_bench" || return
   command -v ncu >/dev/null || skip "there is no ncu" || return
   mkdir -p "$results/profile"
   for case in skew/small flashrnn/h768; do
     name=${case/\//-} file=$build/stages/profile.log
     limited 200 ncu --clock-control none --kernel-name 'regex:lstm_persistent_(forward|backward)' --launch-count 2 \
       --section SpeedOfLight --section LaunchStats --section Occupancy --section SchedulerStats --section WarpStateStats \
-      --section MemoryWorkloadAnalysis --section ComputeWorkloadAnalysis "$program" run lstm --cases quick --min-time 0.001 --repetitions 1 \
-      --device "$device" --filter "^lstm/$case/bf16/persistent/forward_backward/stream" >"$file" 2>&1 || { cat "$file"; fail "ncu failed on $case: $(grep -m 1 '==ERROR==' "$file")"; return; }
+      --section MemoryWorkloadAnalysis --section ComputeWorkloadAnalysis "$program" --benchmark_min_time=0.001 --benchmark_repetitions=1 \
+      --out /dev/null --benchmark_filter="^lstm/$case/bf16/persistent/forward_backward/stream" >"$file" 2>&1 || { cat "$file"; fail "ncu failed on $case: $(grep -m 1 '==ERROR==' "$file")"; return; }
     cat "$file"
     grep -q 'lstm_persistent_' "$file" || fail "ncu saw no persistent kernel in $case" || return
     # What ncu says of itself, and the benchmark's table, stay in the log.
@@ -307,6 +311,8 @@ else
   find_gpu || exit 2
 fi
 mkdir -p "$build/stages" "$results"
+RAGTIME_CACHE_DIR=$(cd "$results" && pwd)/costs
+export RAGTIME_CACHE_DIR
 echo "$gpu, driver $driver, CUDA $cuda, commit $commit"
 
 failures=0 again=''

@@ -25,7 +25,7 @@ using namespace ragtime::cuda;
 template <class Shape>
 void print(const char* pass, const char* type) {
   ragtime::arch::SharedSize shared;
-  Shape::lay_out(shared);
+  Shape::carve(shared);
   std::printf("%s %s %d %d %d %d %d %d %d %zu\\n", pass, type, Shape::tile.hidden, Shape::tile.cluster, Shape::tile.slots,
               Shape::tile.tiles_per_warp, Shape::tile.register_steps, Shape::tile.grid, Shape::threads, shared.bytes());
 }

@@ -25,8 +25,8 @@ using DeviceGradients = LstmStack<Tensor, LstmGradients>;
 
 struct OwnChoice {
   LstmAlgorithm algorithm = LstmAlgorithm::automatic;
-  LstmKernelConfig cut = {};  // 0: as the cost model says
-  bool any_batch = false;     // the host does not know the batch
+  LstmCut cut = {};        // 0: as the cost model says
+  bool any_batch = false;  // the host does not know the batch
   std::string name() const {
     std::string name = name_of(algorithm);
     if (cut.cluster > 0) name += "_c" + std::to_string(cut.cluster) + "_s" + std::to_string(cut.slots);
@@ -75,7 +75,7 @@ class RagtimeLstm final : public Work {
         workspace_(backend, plan_.workspace_bytes()),
         reserve_(backend, plan_.reserve_bytes()) {
     const DType dtype = setup_->precision().dtype;
-    if (own.any_batch) batch_.pin_addresses(plan_.desc().capacity);
+    if (own.any_batch) batch_.fix(plan_.desc().capacity);
     batch_.load(setup_->layout());
     backend->synchronize();
     forward_args_.batch = batch_.view();
@@ -122,7 +122,7 @@ class RagtimeLstm final : public Work {
            (backward_ ? d_x_.bytes() + d_y_.bytes() + weights + reserve_.bytes() : 0);
   }
   nlohmann::ordered_json about() const override {
-    const LstmChoiceDetails choice = choice_details(plan_);
+    const LstmChoice choice = plan_.choice();
     nlohmann::ordered_json about;
     about["forward_choice"] = row_of(choice.forward);
     if (backward_) about["backward_choice"] = row_of(choice.backward);
@@ -150,10 +150,10 @@ class RagtimeLstm final : public Work {
 };
 
 // Every cut of the persistent algorithm that such a plan can be forced to; none where it has none.
-std::vector<LstmKernelConfig> cuts_of(const std::shared_ptr<Backend>& backend, LstmDesc desc) {
+std::vector<LstmCut> cuts_of(const std::shared_ptr<Backend>& backend, LstmDesc desc) {
   desc.algorithm = LstmAlgorithm::persistent;
   try {
-    return choice_details(LstmPlan(backend, desc)).kernel_configs;
+    return LstmPlan(backend, desc).choice().cuts;
   } catch (const Error& error) {
     if (error.code() != ErrorCode::unsupported) throw;
     return {};
@@ -164,16 +164,16 @@ std::vector<OwnChoice> own_choices(const std::shared_ptr<Backend>& backend, cons
                                    const Request& request) {
   std::vector<OwnChoice> choices;
   if (backend->device() != DeviceType::cuda) {
-    if (!request.config) choices.push_back({});
+    if (!request.cut) choices.push_back({});
     return choices;
   }
-  if (!request.config)
+  if (!request.cut)
     choices = {{LstmAlgorithm::stepwise}, {LstmAlgorithm::persistent}, {LstmAlgorithm::persistent, {}, true}};
   const auto matches = [](int wanted, int is) { return wanted == 0 || wanted == is; };
-  if (request.sweep || request.config)
-    for (const LstmKernelConfig& cut : cuts_of(backend, desc))
-      if (!request.config ||
-          (matches(request.config->cluster, cut.cluster) && matches(request.config->slots, cut.slots)))
+  if (request.sweep || request.cut)
+    for (const LstmCut& cut : cuts_of(backend, desc))
+      if (!request.cut ||
+          (matches(request.cut->cluster, cut.cluster) && matches(request.cut->slots, cut.slots)))
         choices.push_back({LstmAlgorithm::persistent, cut});
   return choices;
 }

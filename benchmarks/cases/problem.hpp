@@ -9,7 +9,7 @@
 
 #include "benchmarks/cases/workloads.hpp"
 #include "benchmarks/measure/device.hpp"
-#include "ragtime/lstm_tuning.hpp"
+#include "ragtime/lstm.hpp"
 
 namespace ragtime::benchmarks {
 
@@ -33,7 +33,7 @@ struct Request {
   std::string workload = {};            // one of the named; empty: all of them
   std::optional<Problem> problem = {};  // in place of them
   bool sweep = false;                   // where there are choices to make: each of them besides
-  std::optional<LstmKernelConfig> cut = {};      // of lstm: every cut like this, where 0 is like any, and nothing else
+  std::optional<LstmCut> cut = {};      // of lstm: every cut like this, where 0 is like any, and nothing else
 };
 
 // Those asked for, out of `names`. tiny is for tests, and left out of all where there is a GPU.

@@ -1,8 +1,8 @@
 // A whole training step of the model: forward, loss, backward, clipping and AdamW, on one batch of a
-// workload. The peer is the reference model in PyTorch: benchmarks/peers/gpu_torch.py. Verified by the logits of some
+// workload. The peer is the reference model in PyTorch: scripts/gpu_torch.py. Verified by the logits of some
 // patients, which the cpu backend computes from the same parameters.
 //
-// TASK_any_batch: on a batch that is fixed in its places (DeviceBatch::pin_addresses) at the size of the workload. Its
+// TASK_any_batch: on a batch that is fixed in its places (DeviceBatch::fix) at the size of the workload. Its
 // graph is the step that serves any batch within that; the graph of TASK serves this batch alone.
 
 #include "benchmarks/cases/latest.hpp"
@@ -43,7 +43,7 @@ struct Setup {
     RaggedBatch few;
     std::vector<std::int32_t> lengths;
     for (std::int32_t b = 0;
-         b < layout.sequences() && (b == 0 || layout.visit_offsets()[static_cast<std::size_t>(b) + 1] <= 300);
+         b < layout.sequences() && (b == 0 || layout.visit_offsets[static_cast<std::size_t>(b) + 1] <= 300);
          ++b)
       lengths.push_back(layout.length(b));
     few.layout = RaggedLayout::from_lengths(lengths);
@@ -77,7 +77,7 @@ class TrainWork final : public Work {
         labels_(backend, setup_->labels, precision.dtype),
         row_weight_(upload(backend, setup_->row_weight)),
         loss_(backend, 2, DType::f32) {
-    if (any_batch) batch_.pin_addresses(setup_->batch.size());
+    if (any_batch) batch_.fix(setup_->batch.size());
     batch_.load(setup_->batch);
     model_.reserve(batch_.size(), true);
     if (setup_->config.task == Task::next_visit)

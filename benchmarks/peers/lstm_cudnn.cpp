@@ -15,9 +15,9 @@ Places packed_places(const RaggedLayout& layout) {
   Places places{std::vector<std::int64_t>(static_cast<std::size_t>(layout.rows())), layout.rows()};
   std::int64_t row = 0;
   for (std::int32_t t = 0; t < layout.steps(); ++t)
-    for (std::int32_t i = 0; i < layout.batch_sizes()[static_cast<std::size_t>(t)]; ++i) {
-      const auto b = static_cast<std::size_t>(layout.order()[static_cast<std::size_t>(i)]);
-      places.of_row[static_cast<std::size_t>(layout.visit_offsets()[b] + t)] = row++;
+    for (std::int32_t i = 0; i < layout.batch_sizes[static_cast<std::size_t>(t)]; ++i) {
+      const auto b = static_cast<std::size_t>(layout.order[static_cast<std::size_t>(i)]);
+      places.of_row[static_cast<std::size_t>(layout.visit_offsets[b] + t)] = row++;
     }
   return places;
 }
@@ -28,7 +28,7 @@ Places padded_places(const RaggedLayout& layout) {
                 sequences * layout.steps()};
   for (std::int32_t b = 0; b < layout.sequences(); ++b)
     for (std::int32_t t = 0; t < layout.length(b); ++t)
-      places.of_row[static_cast<std::size_t>(layout.visit_offsets()[static_cast<std::size_t>(b)] + t)] =
+      places.of_row[static_cast<std::size_t>(layout.visit_offsets[static_cast<std::size_t>(b)] + t)] =
           t * sequences + b;
   return places;
 }
@@ -93,7 +93,7 @@ class CudnnLstm final : public Work {
     desc.num_layers = setup.size().layers;
     desc.training = backward;
     const RaggedLayout& layout = setup.layout();
-    for (const std::int32_t b : layout.order())
+    for (const std::int32_t b : layout.order)
       desc.lengths.push_back(choice.full ? layout.steps() : layout.length(b));
     if (choice.padded && !choice.full)
       for (std::int32_t b = 0; b < layout.sequences(); ++b)

@@ -25,6 +25,13 @@ CLI::Option* add_text(CLI::App& tool, const std::string& name, const std::string
       ->type_name(type);
 }
 
+CLI::Option* add_number(CLI::App& tool, const std::string& name, const std::string& type,
+                        const std::string& help, std::int64_t most,
+                        const std::function<void(std::int64_t)>& set) {
+  return add_text(tool, name, type, help,
+                  [=](const std::string& text) { set(integer_from(name, text, most)); });
+}
+
 void add_shape(CLI::App& tool, Shape& shape) {
   std::vector<std::string> names = workload_names();
   names.emplace_back("tiny");
@@ -51,67 +58,46 @@ void add_choice(CLI::App& tool, Choice& choice) {
   tool.add_option("--pass", choice.pass, "This pass alone, as forward")->type_name("NAME");
   tool.add_option("--peer", choice.peer, "Beside ragtime's own, peers whose names begin so, as cudnn")
       ->type_name("NAME");
-  constexpr std::int64_t max_of_config = 1'024;
-  const auto config = [&choice] { return choice.config.value_or(LstmKernelConfig{}); };
+  constexpr std::int64_t most_of_cut = 1'024;
+  const auto cut = [&choice] { return choice.cut.value_or(LstmCut{}); };
   add_number(tool, "--cluster", "C", "lstm, CUDA: the persistent kernel in clusters of C thread blocks",
-             max_of_config, [&choice, config](std::int64_t number) {
-               choice.config = LstmKernelConfig{static_cast<int>(number), config().slots};
+             most_of_cut, [&choice, cut](std::int64_t number) {
+               choice.cut = LstmCut{static_cast<int>(number), cut().slots};
              });
   add_number(tool, "--slots", "S", "lstm, CUDA: the persistent kernel with S sequences at once in a cluster",
-             max_of_config, [&choice, config](std::int64_t number) {
-               choice.config = LstmKernelConfig{config().cluster, static_cast<int>(number)};
+             most_of_cut, [&choice, cut](std::int64_t number) {
+               choice.cut = LstmCut{cut().cluster, static_cast<int>(number)};
              });
-  tool.add_flag("--sweep", choice.sweep, "lstm, CUDA: every configuration of the persistent kernel besides");
+  tool.add_flag("--sweep", choice.sweep, "lstm, CUDA: every cut of the persistent kernel besides");
 }
 
 }  // namespace
 
-void add_operation(CLI::App& command, std::string& operation) {
+void add_options(CLI::App& tool, Options& options) {
   std::vector<std::string> names;
-  for (const Operation& each : operations()) names.push_back(each.name);
-  command.add_option("operation", operation, "One operation (every one)")
+  for (const Operation& operation : operations()) names.push_back(operation.name);
+  tool.add_option("operation", options.operation, "What to measure (everything)")
       ->check(CLI::IsMember(names))
       ->type_name("OPERATION");
-}
-
-void add_device(CLI::App& command, std::string& device) {
+  add_shape(tool, options.choice.shape);
+  add_choice(tool, options.choice);
   std::vector<std::string> devices = {"auto", "cpu", "cuda"};
   for (const std::string& built : backends_built())
     if (std::find(devices.begin(), devices.end(), built) == devices.end()) devices.push_back(built);
-  command.add_option("--device", device, "Where; auto takes CUDA when it is built in and a GPU is there")
+  tool.add_option("--device", options.device, "Where; auto takes CUDA when it is built in and a GPU is there")
       ->check(CLI::IsMember(devices))
       ->type_name("NAME")
       ->capture_default_str();
-}
-
-CLI::Option* add_number(CLI::App& command, const std::string& name, const std::string& type,
-                        const std::string& help, std::int64_t max,
-                        const std::function<void(std::int64_t)>& set) {
-  return add_text(command, name, type, help,
-                  [=](const std::string& text) { set(integer_from(name, text, max)); });
-}
-
-void add_run_options(CLI::App& command, RunOptions& options) {
-  add_operation(command, options.operation);
-  add_shape(command, options.choice.shape);
-  add_choice(command, options.choice);
-  add_device(command, options.device);
-  command.add_option("--probe", options.probe, "What device_probe wrote of this device: for the floor")
+  tool.add_option("--probe", options.probe, "What device_probe wrote of this device: for the floor")
       ->type_name("FILE");
-  command.add_option("--cases", options.cases,
-                     "In place of one workload's cases: all that there are, peers too, or a quick selection of them")
-      ->check(CLI::IsMember({"all", "quick"}))
-      ->type_name("all|quick");
-  command.add_option("--filter", options.filter, "Of these, the cases in whose name this is found")->type_name("REGEX");
-  command.add_flag("--json", options.json, "A JSON object a line in place of the table");
-  command.add_option("--out", options.out, "A file for the JSON objects, beside the table")->type_name("FILE");
-  command.add_option("--commit", options.commit, "Of the sources, for the JSON objects ($RAGTIME_COMMIT)")->type_name("ID");
-  command.add_option("--driver", options.driver, "Of the GPU, likewise (what CUDA says)")->type_name("VERSION");
-  add_text(command, "--min-time", "SECONDS", "Least time of a repetition (0.05)",
+  tool.add_flag("--list", options.list,
+                "Say what there is to choose from on the device, and measure nothing");
+  tool.add_flag("--json", options.json, "A JSON object a line in place of the table");
+  add_text(tool, "--min-time", "SECONDS", "Least time of a repetition (0.05)",
            [&options](const std::string& text) {
              options.timing.seconds = number_from("--min-time", text, 1e-6, 60);
            });
-  add_number(command, "--repetitions", "N", "Of each case; the median counts (5)", 1'000,
+  add_number(tool, "--repetitions", "N", "Of each case; the median counts (5)", 1'000,
              [&options](std::int64_t number) { options.timing.repetitions = static_cast<int>(number); });
 }
 

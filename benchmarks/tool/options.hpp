@@ -1,9 +1,8 @@
 #pragma once
 
-// Options that commands of ragtime-bench share, and those of `run`.
+// The command line of ragtime-bench.
 
 #include <CLI/CLI.hpp>
-#include <functional>
 #include <string>
 
 #include "benchmarks/tool/report.hpp"
@@ -11,25 +10,17 @@
 
 namespace ragtime::benchmarks {
 
-void add_operation(CLI::App& command, std::string& operation);  // positional, may be left out
-void add_device(CLI::App& command, std::string& device);
-// An integer from 1 to `max`.
-CLI::Option* add_number(CLI::App& command, const std::string& name, const std::string& type, const std::string& help,
-                        std::int64_t max, const std::function<void(std::int64_t)>& set);
-
-struct RunOptions {
+struct Options {
   std::string operation;  // empty: all
   std::string device = "auto";
-  std::string probe, out, commit, driver;
-  std::string cases;   // "all", "quick" or empty: of one workload
-  std::string filter;  // a regular expression; empty: all
-  bool json = false;
+  std::string probe;
+  bool list = false, json = false;
   Timing timing;
   Choice choice;
 };
 
 // Adds the options; they are read when the tool parses. What does not make sense by itself is then a
 // CLI::ParseError, and what does not together an Error(invalid_argument) where it is used.
-void add_run_options(CLI::App& command, RunOptions& options);
+void add_options(CLI::App& tool, Options& options);
 
 }  // namespace ragtime::benchmarks

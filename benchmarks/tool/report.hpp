@@ -13,8 +13,7 @@ namespace ragtime::benchmarks {
 struct Report {
   Origin origin;
   Ceilings ceilings;
-  bool json = false;          // a row a line in place of the table
-  std::FILE* rows = nullptr;  // rows beside the table, line by line, so that a run that is cut off leaves what it has
+  bool json = false;  // a row a line, as the programs of Google Benchmark write them; else a table
 };
 
 // The table's line of a measurement; `name_width`: of its first column.
@@ -26,7 +25,7 @@ struct Timing {
 };
 
 // Measures one after the other, and writes what comes of each. A result that is wrong has no time: it is an
-// error, on `errors`. Returns whether all of Ragtime's own were right that could be; and at least one could.
+// error, on `errors`. Returns whether all were right that could be; and at least one could.
 bool measure_all(std::vector<Measurement>& measurements, const std::shared_ptr<Backend>& backend,
                  const Timing& timing, const Report& report, std::FILE* out, std::FILE* errors);
 

@@ -60,14 +60,14 @@ std::string usual_size(const std::vector<Case>& cases) {
 }
 
 std::vector<Case> with_cut(const Operation& operation, const std::shared_ptr<Backend>& backend,
-                           Request request, const LstmKernelConfig& cut, const std::string& where) {
+                           Request request, const LstmCut& cut, const std::string& where) {
   const std::string asked = concat("--cluster ", cut.cluster, ", --slots ", cut.slots, " (0: any)");
   if (!operation.sweeps)
     fail(ErrorCode::invalid_argument, asked, ": expected with lstm, not ", operation.name);
-  request.config = cut;
+  request.cut = cut;
   std::vector<Case> cases = operation.cases(backend, request);
   if (std::any_of(cases.begin(), cases.end(), [](const Case& what) { return !what.peer; })) return cases;
-  request.config = LstmKernelConfig{};
+  request.cut = LstmCut{};
   cases = operation.cases(backend, request);
   std::erase_if(cases, [](const Case& what) { return what.peer; });
   const std::string there_are = list_of(distinct(cases, &Case::algorithm));
@@ -97,7 +97,7 @@ std::vector<Case> chosen_cases(const Operation& operation, const std::shared_ptr
   const Request request = request_of(operation, choice);
   if (choice.sweep && !operation.sweeps)
     fail(ErrorCode::invalid_argument, "--sweep: expected with lstm, not ", operation.name);
-  std::vector<Case> cases = choice.config ? with_cut(operation, backend, request, *choice.config, where)
+  std::vector<Case> cases = choice.cut ? with_cut(operation, backend, request, *choice.cut, where)
                                        : operation.cases(backend, request);
   if (cases.empty())
     fail(ErrorCode::invalid_argument, "--workload ", request.workload, ": ", where, " has ",
@@ -110,7 +110,7 @@ std::vector<Case> chosen_cases(const Operation& operation, const std::shared_ptr
   keep(cases, "--dtype", &Case::type, choice.dtype, where);
   keep(cases, "--pass", &Case::pass, choice.pass, where);
   // With a cut every algorithm is persistent_cC_sS, and persistent means them.
-  if (!choice.config || choice.algorithm != "persistent")
+  if (!choice.cut || choice.algorithm != "persistent")
     keep(cases, "--algorithm", &Case::algorithm, choice.algorithm, where, false);
   return cases;
 }

@@ -15,7 +15,7 @@ struct Choice {
   Shape shape;
   std::string size, dtype, algorithm, pass;
   std::string peer;            // beside ragtime's own, those whose algorithm begins with it; empty: none
-  std::optional<LstmKernelConfig> config;  // of lstm: 0 is any
+  std::optional<LstmCut> cut;  // of lstm: 0 is any
   bool sweep = false;
 };
 

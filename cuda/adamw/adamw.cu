@@ -3,7 +3,7 @@
 #include "cuda/operations.hpp"
 #include "cuda/support/element.hpp"
 #include "cuda/support/enqueue.cuh"
-#include "host/runtime/workspace_layout.hpp"
+#include "host/runtime/carve.hpp"
 
 namespace ragtime::cuda {
 inline namespace RAGTIME_ARCH {
@@ -18,16 +18,16 @@ template <class T>
 class AdamWCuda final : public AdamWOperation {
  public:
   explicit AdamWCuda(const AdamWDesc& desc) : n_(desc.parameters) {
-    WorkspaceLayout layout(nullptr);
-    lay_out(layout);
-    workspace_bytes_ = layout.bytes();
+    Carver carver(nullptr);
+    carve(carver);
+    workspace_bytes_ = carver.bytes();
   }
 
   std::size_t workspace_bytes() const override { return workspace_bytes_; }
 
   void step(const AdamWOptions& options, const AdamWArgs& args, Stream stream) const override {
-    WorkspaceLayout layout(args.workspace);
-    const AdamWWork work = lay_out(layout);
+    Carver carver(args.workspace);
+    const AdamWWork work = carve(carver);
     const auto* const gradients = static_cast<const T*>(args.gradients);
     AdamWArrays<T> arrays{.gradients = gradients,
                           .values = args.master,
@@ -57,10 +57,10 @@ class AdamWCuda final : public AdamWOperation {
  private:
   static constexpr std::int64_t per_block = std::int64_t{AdamWTuning::threads} * AdamWTuning::group;
 
-  AdamWWork lay_out(WorkspaceLayout& layout) const {
+  AdamWWork carve(Carver& carver) const {
     AdamWWork work;
-    work.partials = layout.take<double>((n_ + AdamWTuning::chunk - 1) / AdamWTuning::chunk);
-    work.decision = layout.take<AdamWDecision>(1);
+    work.partials = carver.take<double>((n_ + AdamWTuning::chunk - 1) / AdamWTuning::chunk);
+    work.decision = carver.take<AdamWDecision>(1);
     return work;
   }
   static arch::LaunchConfig config(const char* name, unsigned blocks, Stream stream) {

@@ -15,7 +15,7 @@
 //                 spin_until(pointer, done): the one way to wait for a value that another block stores
 //                 load<Bytes> store: 2, 4, 8 or 16 aligned bytes in one access; load_once store_once: the
 //                 same, for what no one will soon read again
-// Shared          SharedMemory::take<T>: dynamic, laid out array by array; SharedSize: its size on the host, by
+// Shared          SharedMemory::take<T>: dynamic, carved array by array; SharedSize: its size on the host, by
 //                 the same calls; RAGTIME_SHARED: static
 // Asynchronous    cp_async<4, 8, 16>(to, from, bytes): zero behind `bytes`; cp_async_commit cp_async_wait<N>
 // Cluster         has_clusters, cluster_rank cluster_size cluster_sync = cluster_arrive + cluster_wait,

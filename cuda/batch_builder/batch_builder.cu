@@ -5,7 +5,7 @@
 #include "cuda/operations.hpp"
 #include "cuda/runtime/sort.hpp"
 #include "cuda/support/enqueue.cuh"
-#include "host/runtime/workspace_layout.hpp"
+#include "host/runtime/carve.hpp"
 
 namespace ragtime::cuda {
 inline namespace RAGTIME_ARCH {
@@ -21,9 +21,9 @@ class BatchBuilderCuda final : public BatchBuilderOperation {
                              limited_sum_workspace(desc.capacity.sequences))) {}
 
   std::size_t workspace_bytes() const override {
-    WorkspaceLayout layout(nullptr);
-    lay_out(layout);
-    return layout.bytes();
+    Carver carver(nullptr);
+    carve(carver);
+    return carver.bytes();
   }
 
   void from_lengths(const std::int32_t* lengths, const BatchBuild& args, Stream stream) const override {
@@ -48,19 +48,19 @@ class BatchBuilderCuda final : public BatchBuilderOperation {
     void* sort_workspace;
   };
 
-  Parts lay_out(WorkspaceLayout& layout) const {
+  Parts carve(Carver& carver) const {
     Parts parts{};
     for (std::int32_t* BatchBuilderArgs::*array :
          {&BatchBuilderArgs::lengths, &BatchBuilderArgs::ends, &BatchBuilderArgs::keys,
           &BatchBuilderArgs::sorted_keys, &BatchBuilderArgs::sequences, &BatchBuilderArgs::sorted_sequences})
-      parts.args.*array = layout.take<std::int32_t>(capacity_.sequences);
-    parts.sort_workspace = layout.take<std::byte>(static_cast<std::int64_t>(sort_bytes_));
+      parts.args.*array = carver.take<std::int32_t>(capacity_.sequences);
+    parts.sort_workspace = carver.take<std::byte>(static_cast<std::int64_t>(sort_bytes_));
     return parts;
   }
 
   Parts cut(const BatchBuild& build) const {
-    WorkspaceLayout layout(build.workspace);
-    Parts parts = lay_out(layout);
+    Carver carver(build.workspace);
+    Parts parts = carve(carver);
     parts.args.build = build;
     parts.args.capacity = static_cast<std::int32_t>(capacity_.sequences);
     parts.args.most_rows = static_cast<std::int32_t>(capacity_.rows);

@@ -14,7 +14,7 @@
 #include "cuda/support/element.hpp"
 #include "cuda/support/rows.cuh"
 #include "host/runtime/capacity.hpp"
-#include "host/runtime/workspace_layout.hpp"
+#include "host/runtime/carve.hpp"
 
 namespace ragtime::cuda {
 inline namespace RAGTIME_ARCH {
@@ -26,7 +26,7 @@ class LinearCuda final : public LinearOperation {
   // The workspace is measured before anything else, so that sizes beyond any memory are refused as such.
   explicit LinearCuda(const LinearDesc& desc)
       : desc_(desc),
-        gemm_offset_(lay_out(nullptr).bytes),
+        gemm_offset_(carve(nullptr).bytes),
         forward_(product(desc.rows, desc.output_size, desc.input_size, false, true)),
         d_x_(product(desc.rows, desc.input_size, desc.output_size, false, false)),
         d_weight_(product(desc.output_size, desc.input_size, desc.rows, true, false)) {}
@@ -38,7 +38,7 @@ class LinearCuda final : public LinearOperation {
 
   void forward(const LinearForward& args, Stream stream) const override {
     const RowCount rows = count(args.rows, args.host_rows, args.status);
-    const Workspace work = lay_out(args.workspace);
+    const Workspace work = carve(args.workspace);
     const bool known = rows.host >= 0;
     const T* x =
         known ? static_cast<const T*>(args.x) : bring(rows, desc_.input_size, args.x, work.inputs, stream);
@@ -56,7 +56,7 @@ class LinearCuda final : public LinearOperation {
 
   void backward(const LinearBackward& args, Stream stream) const override {
     const RowCount rows = count(args.rows, args.host_rows, args.status);
-    const Workspace work = lay_out(args.workspace);
+    const Workspace work = carve(args.workspace);
     const bool known = rows.host >= 0;
     const std::int64_t used = known ? rows.host : desc_.rows;
     const T* d_y = static_cast<const T*>(args.d_y);
@@ -98,16 +98,16 @@ class LinearCuda final : public LinearOperation {
     std::size_t bytes;  // before what is Gemm's
   };
 
-  Workspace lay_out(const void* memory) const {
-    WorkspaceLayout layout(memory);
+  Workspace carve(const void* memory) const {
+    Carver carver(memory);
     Workspace work{};
     if (!desc_.rows_on_host) {
-      work.inputs = layout.take<T>(desc_.rows * desc_.input_size);
-      work.outputs = layout.take<T>(desc_.rows * desc_.output_size);
+      work.inputs = carver.take<T>(desc_.rows * desc_.input_size);
+      work.outputs = carver.take<T>(desc_.rows * desc_.output_size);
     }
-    work.partial = layout.take<float>(RowChunks(desc_.rows).partial_size(desc_.output_size));
-    work.bytes = layout.bytes();
-    work.gemm = layout.take<std::byte>(0);
+    work.partial = carver.take<float>(RowChunks(desc_.rows).partial_size(desc_.output_size));
+    work.bytes = carver.bytes();
+    work.gemm = carver.take<std::byte>(0);
     return work;
   }
 

@@ -14,7 +14,7 @@ inline namespace RAGTIME_ARCH {
 
 // Sizes are added up once before any product is made, so that those beyond any memory are refused as such.
 template <class T>
-LstmCuda<T>::LstmCuda(const LstmDesc& desc, LstmChoiceDetails choice)
+LstmCuda<T>::LstmCuda(const LstmDesc& desc, LstmChoice choice)
     : desc_(desc),
       choice_(std::move(choice)),
       directions_(desc.directions()),
@@ -24,11 +24,11 @@ LstmCuda<T>::LstmCuda(const LstmDesc& desc, LstmChoiceDetails choice)
       drops_(desc.training && desc.dropout > 0 && desc.num_layers > 1) {
   for (const bool with_products : {false, true}) {
     if (with_products) make_products();
-    WorkspaceLayout forward(nullptr), backward(nullptr), reserve(nullptr);
-    lay_out_forward(forward);
+    Carver forward(nullptr), backward(nullptr), reserve(nullptr);
+    carve_forward(forward);
     if (desc_.training) {
-      lay_out_backward(backward);
-      for (std::int64_t layer = 0; layer < desc_.num_layers; ++layer) lay_out_reserve(reserve, layer);
+      carve_backward(backward);
+      for (std::int64_t layer = 0; layer < desc_.num_layers; ++layer) carve_reserve(reserve, layer);
     }
     workspace_bytes_ = std::max(forward.bytes(), backward.bytes());
     reserve_bytes_ = reserve.bytes();
@@ -79,58 +79,57 @@ void LstmCuda<T>::check_batch(const RaggedView& batch) const {
 }
 
 template <class T>
-typename LstmCuda<T>::ForwardWork LstmCuda<T>::lay_out_forward(WorkspaceLayout& layout) const {
+typename LstmCuda<T>::ForwardWork LstmCuda<T>::carve_forward(Carver& carver) const {
   const std::int64_t sequences = desc_.capacity.sequences, rows = desc_.capacity.rows;
   ForwardWork work;
   for (std::int64_t d = 0; d < directions_; ++d) {
-    work.x_gates[d] = layout.take<float>(rows * 4 * hidden_);
-    work.recurrent[d] = layout.take<float>(sequences * 4 * hidden_);
-    if (desc_.bias) work.bias[d] = layout.take<float>(4 * hidden_);
-    work.c[d] = layout.take<float>(sequences * hidden_);
-    work.h[d] = layout.take<T>(sequences * projected_);
-    if (projects_) work.unprojected[d] = layout.take<T>(sequences * hidden_);
+    work.x_gates[d] = carver.take<float>(rows * 4 * hidden_);
+    work.recurrent[d] = carver.take<float>(sequences * 4 * hidden_);
+    if (desc_.bias) work.bias[d] = carver.take<float>(4 * hidden_);
+    work.c[d] = carver.take<float>(sequences * hidden_);
+    work.h[d] = carver.take<T>(sequences * projected_);
+    if (projects_) work.unprojected[d] = carver.take<T>(sequences * hidden_);
   }
-  if (!desc_.training && desc_.num_layers > 1) work.layer_y = layout.take<T>(rows * directions_ * projected_);
-  if (drops_) work.dropped = layout.take<T>(rows * directions_ * projected_);
-  work.gemm = layout.take<std::byte>(static_cast<std::int64_t>(gemm_bytes_));
+  if (!desc_.training && desc_.num_layers > 1) work.layer_y = carver.take<T>(rows * directions_ * projected_);
+  if (drops_) work.dropped = carver.take<T>(rows * directions_ * projected_);
+  work.gemm = carver.take<std::byte>(static_cast<std::int64_t>(gemm_bytes_));
   return work;
 }
 
 template <class T>
-typename LstmCuda<T>::BackwardWork LstmCuda<T>::lay_out_backward(WorkspaceLayout& layout) const {
+typename LstmCuda<T>::BackwardWork LstmCuda<T>::carve_backward(Carver& carver) const {
   const std::int64_t sequences = desc_.capacity.sequences, rows = desc_.capacity.rows;
   BackwardWork work;
   for (std::int64_t d = 0; d < directions_; ++d) {
-    work.d_gates[d] = layout.take<T>(rows * 4 * hidden_);
-    work.step_gates[d] = layout.take<T>(sequences * 4 * hidden_);
-    work.d_h[d] = layout.take<float>(sequences * projected_);
-    work.d_c[d] = layout.take<float>(sequences * hidden_);
+    work.d_gates[d] = carver.take<T>(rows * 4 * hidden_);
+    work.step_gates[d] = carver.take<T>(sequences * 4 * hidden_);
+    work.d_h[d] = carver.take<float>(sequences * projected_);
+    work.d_c[d] = carver.take<float>(sequences * hidden_);
     if (projects_) {
-      work.d_projected[d] = layout.take<T>(rows * projected_);
-      work.step_projected[d] = layout.take<T>(sequences * projected_);
-      work.d_unprojected[d] = layout.take<float>(sequences * hidden_);
+      work.d_projected[d] = carver.take<T>(rows * projected_);
+      work.step_projected[d] = carver.take<T>(sequences * projected_);
+      work.d_unprojected[d] = carver.take<float>(sequences * hidden_);
     }
-    if (!desc_.save_gates) work.gates[d] = layout.take<T>(rows * 4 * hidden_);
+    if (!desc_.save_gates) work.gates[d] = carver.take<T>(rows * 4 * hidden_);
   }
-  if (!desc_.save_gates) work.sums = layout.take<float>(rows * 4 * hidden_);
-  work.rows = layout.take<T>(rows * hidden_);  // P is no more than H
-  work.partial = layout.take<float>(RowChunks(rows).partial_size(4 * hidden_));
-  if (desc_.num_layers > 1) work.d_layer = layout.take<T>(rows * directions_ * projected_);
-  if (drops_) work.dropped = layout.take<T>(rows * directions_ * projected_);
-  work.gemm = layout.take<std::byte>(static_cast<std::int64_t>(gemm_bytes_));
+  if (!desc_.save_gates) work.sums = carver.take<float>(rows * 4 * hidden_);
+  work.rows = carver.take<T>(rows * hidden_);  // P is no more than H
+  work.partial = carver.take<float>(RowChunks(rows).partial_size(4 * hidden_));
+  if (desc_.num_layers > 1) work.d_layer = carver.take<T>(rows * directions_ * projected_);
+  if (drops_) work.dropped = carver.take<T>(rows * directions_ * projected_);
+  work.gemm = carver.take<std::byte>(static_cast<std::int64_t>(gemm_bytes_));
   return work;
 }
 
 template <class T>
-typename LstmCuda<T>::Reserve LstmCuda<T>::lay_out_reserve(WorkspaceLayout& layout,
-                                                           std::int64_t layer) const {
+typename LstmCuda<T>::Reserve LstmCuda<T>::carve_reserve(Carver& carver, std::int64_t layer) const {
   const std::int64_t rows = desc_.capacity.rows;
   Reserve reserve;
   for (std::int64_t d = 0; d < directions_; ++d) {
-    if (desc_.save_gates) reserve.gates[d] = layout.take<T>(rows * 4 * hidden_);
-    reserve.c[d] = layout.take<float>(rows * hidden_);
+    if (desc_.save_gates) reserve.gates[d] = carver.take<T>(rows * 4 * hidden_);
+    reserve.c[d] = carver.take<float>(rows * hidden_);
   }
-  if (layer + 1 < desc_.num_layers) reserve.y = layout.take<T>(rows * directions_ * projected_);
+  if (layer + 1 < desc_.num_layers) reserve.y = carver.take<T>(rows * directions_ * projected_);
   return reserve;
 }
 
@@ -139,7 +138,7 @@ template class LstmCuda<arch::bf16>;
 template class LstmCuda<arch::f16>;
 
 std::unique_ptr<LstmOperation> make_lstm(const LstmDesc& desc) {
-  LstmChoiceDetails choice = choose_lstm(desc);
+  LstmChoice choice = choose_lstm(desc);
   if (choice.algorithm == LstmAlgorithm::cudnn) return make_lstm_cudnn(desc, std::move(choice));
   return with_element(desc.dtype, [&]<class T>() -> std::unique_ptr<LstmOperation> {
     if (choice.algorithm == LstmAlgorithm::persistent)

@@ -6,7 +6,7 @@
 #include "cuda/operations.hpp"
 #include "cuda/support/element.hpp"
 #include "cuda/support/enqueue.cuh"
-#include "host/runtime/workspace_layout.hpp"
+#include "host/runtime/carve.hpp"
 
 namespace ragtime::cuda {
 inline namespace RAGTIME_ARCH {
@@ -37,10 +37,10 @@ class MaskedLossCuda final : public MaskedLossOperation {
         rows_(LossTeamSize::of(is_grouped_ ? desc.outputs / MaskedLossTuning::group : desc.outputs,
                                desc.outputs >= MaskedLossTuning::block_width)) {
     if (desc.kind == LossKind::survival) rows_ = a_warp;
-    WorkspaceLayout layout(nullptr);
+    Carver carver(nullptr);
     MaskedLossKernelArgs<T> args;
-    lay_out(layout, args);
-    workspace_bytes_ = layout.bytes();
+    carve(carver, args);
+    workspace_bytes_ = carver.bytes();
   }
 
   std::size_t workspace_bytes() const override { return workspace_bytes_; }
@@ -73,16 +73,16 @@ class MaskedLossCuda final : public MaskedLossOperation {
     return desc_.capacity.rows;
   }
 
-  void lay_out(WorkspaceLayout& layout, MaskedLossKernelArgs<T>& args) const {
-    args.weights = layout.take<float>(units());
+  void carve(Carver& carver, MaskedLossKernelArgs<T>& args) const {
+    args.weights = carver.take<float>(units());
     args.sequences =
-        layout.take<double>(desc_.reduction == Reduction::mean_per_sequence ? desc_.capacity.sequences : 0);
+        carver.take<double>(desc_.reduction == Reduction::mean_per_sequence ? desc_.capacity.sequences : 0);
     const auto chunks = [](std::int64_t items, LossTeamSize team) {
       return (items + team.a_chunk() - 1) / team.a_chunk();
     };
-    args.partials = layout.take<double>(std::max(
+    args.partials = carver.take<double>(std::max(
         {chunks(units(), rows_), chunks(units(), a_lane), chunks(desc_.capacity.sequences, a_warp)}));
-    args.total = layout.take<double>(1);
+    args.total = carver.take<double>(1);
   }
 
   MaskedLossKernelArgs<T> arguments(const MaskedLossArgs& given) const {
@@ -117,8 +117,8 @@ class MaskedLossCuda final : public MaskedLossOperation {
                               static_cast<const void*>(given.d_logits), static_cast<const void*>(args.loss)})
       addresses |= reinterpret_cast<std::uintptr_t>(array);
     args.aligned = addresses % (MaskedLossTuning::group * sizeof(T)) == 0;
-    WorkspaceLayout layout(given.workspace);
-    lay_out(layout, args);
+    Carver carver(given.workspace);
+    carve(carver, args);
     return args;
   }
 

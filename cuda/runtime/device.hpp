@@ -37,7 +37,7 @@ void zero_rows(void* memory, std::size_t stride, std::size_t row_bytes, std::int
 void synchronize(Stream stream);
 Stream make_stream();
 void free_stream(Stream stream) noexcept;
-void wait(Stream stream, Stream dependency);
+void order(Stream earlier, Stream later);
 
 }  // namespace RAGTIME_ARCH
 }  // namespace ragtime::cuda

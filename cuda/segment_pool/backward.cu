@@ -34,9 +34,9 @@ void SegmentPoolCuda<T>::sum_by_codes(const CodeSums& sums, const PoolContributi
 
 template <class T>
 void SegmentPoolCuda<T>::backward(const SegmentPoolBackward& args, Stream stream) const {
-  WorkspaceLayout work_carver(args.workspace), reserve_carver(const_cast<void*>(args.reserve));
-  const BackwardWork work = lay_out_backward(work_carver);
-  const Reserve reserve = lay_out_reserve(reserve_carver);
+  Carver work_carver(args.workspace), reserve_carver(const_cast<void*>(args.reserve));
+  const BackwardWork work = carve_backward(work_carver);
+  const Reserve reserve = carve_reserve(reserve_carver);
   const PoolBatch batch = batch_of(args);
   if (desc_.items > 0) {
     enqueue(config("describe_items", desc_.segments, 1, stream), describe_items, batch, work.segment_of_item,

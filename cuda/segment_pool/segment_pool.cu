@@ -11,8 +11,8 @@ SegmentPoolCuda<T>::SegmentPoolCuda(const SegmentPoolDesc& desc)
     : desc_(desc),
       slots_are_codes_(desc.vocab_size > 0 && desc.vocab_size <= desc.items),
       slots_(slots_are_codes_ ? desc.vocab_size : desc.items) {
-  WorkspaceLayout reserve(nullptr);  // first: it refuses what is larger than any memory
-  lay_out_reserve(reserve);
+  Carver reserve(nullptr);  // first: it refuses what is larger than any memory
+  carve_reserve(reserve);
   reserve_bytes_ = reserve.bytes();
   if (attends()) {
     const std::int64_t width = desc.width, hidden = desc.attention_width,
@@ -48,59 +48,58 @@ SegmentPoolCuda<T>::SegmentPoolCuda(const SegmentPoolDesc& desc)
                .tf32 = desc.tf32};
     rows_product_.emplace(product);
   }
-  WorkspaceLayout forward(nullptr), backward(nullptr);
-  lay_out_forward(forward);
-  lay_out_backward(backward);
+  Carver forward(nullptr), backward(nullptr);
+  carve_forward(forward);
+  carve_backward(backward);
   workspace_bytes_ = std::max(forward.bytes(), backward.bytes());
 }
 
 template <class T>
-typename SegmentPoolCuda<T>::Reserve SegmentPoolCuda<T>::lay_out_reserve(WorkspaceLayout& layout) const {
+typename SegmentPoolCuda<T>::Reserve SegmentPoolCuda<T>::carve_reserve(Carver& carver) const {
   Reserve reserve;
   if (desc_.mode == PoolMode::max)
-    reserve.sources = layout.take<std::int32_t>(desc_.segments * desc_.width);
+    reserve.sources = carver.take<std::int32_t>(desc_.segments * desc_.width);
   else
-    reserve.coefficients = layout.take<float>(desc_.items);
-  if (attends()) reserve.activations = layout.take<float>(slots_ * desc_.attention_width);
+    reserve.coefficients = carver.take<float>(desc_.items);
+  if (attends()) reserve.activations = carver.take<float>(slots_ * desc_.attention_width);
   return reserve;
 }
 
 template <class T>
-typename SegmentPoolCuda<T>::ForwardWork SegmentPoolCuda<T>::lay_out_forward(WorkspaceLayout& layout) const {
+typename SegmentPoolCuda<T>::ForwardWork SegmentPoolCuda<T>::carve_forward(Carver& carver) const {
   ForwardWork work;
   if (!attends()) return work;
-  work.activations = layout.take<float>(slots_ * desc_.attention_width);
-  work.scores = layout.take<float>(slots_);
-  if (!slots_are_codes_) work.rows = layout.take<T>(slots_ * desc_.width);
-  work.product = layout.take<std::byte>(static_cast<std::int64_t>(scores_product_->workspace_bytes()));
+  work.activations = carver.take<float>(slots_ * desc_.attention_width);
+  work.scores = carver.take<float>(slots_);
+  if (!slots_are_codes_) work.rows = carver.take<T>(slots_ * desc_.width);
+  work.product = carver.take<std::byte>(static_cast<std::int64_t>(scores_product_->workspace_bytes()));
   return work;
 }
 
 template <class T>
-typename SegmentPoolCuda<T>::BackwardWork SegmentPoolCuda<T>::lay_out_backward(
-    WorkspaceLayout& layout) const {
+typename SegmentPoolCuda<T>::BackwardWork SegmentPoolCuda<T>::carve_backward(Carver& carver) const {
   BackwardWork work;
-  work.segment_of_item = layout.take<std::int32_t>(desc_.items);
+  work.segment_of_item = carver.take<std::int32_t>(desc_.items);
   if (sorts()) {
-    work.keys = layout.take<std::int32_t>(desc_.items);
-    work.numbers = layout.take<std::int32_t>(desc_.items);
-    work.sorted_keys = layout.take<std::int32_t>(desc_.items);
-    work.sorted_items = layout.take<std::int32_t>(desc_.items);
-    work.sort = layout.take<std::byte>(
+    work.keys = carver.take<std::int32_t>(desc_.items);
+    work.numbers = carver.take<std::int32_t>(desc_.items);
+    work.sorted_keys = carver.take<std::int32_t>(desc_.items);
+    work.sorted_items = carver.take<std::int32_t>(desc_.items);
+    work.sort = carver.take<std::byte>(
         static_cast<std::int64_t>(sort_pairs_workspace(desc_.items, bits_for(desc_.vocab_size))));
-    work.partials = layout.take<float>(sorted_chunks() * 2 * desc_.width);
+    work.partials = carver.take<float>(sorted_chunks() * 2 * desc_.width);
   } else if (has_table() && sizeof(T) == 2) {
-    work.sums = layout.take<float>(desc_.vocab_size * desc_.width);
+    work.sums = carver.take<float>(desc_.vocab_size * desc_.width);
   }
   if (attends()) {
-    work.slopes = layout.take<float>(desc_.items);
-    work.item_d_scores = layout.take<float>(desc_.items);
-    work.d_scores = slots_are_codes_ ? layout.take<float>(slots_) : work.item_d_scores;
-    work.rows = layout.take<T>(slots_ * desc_.width);
-    work.d_activations = layout.take<T>(slots_ * desc_.attention_width);
-    work.d_rows = layout.take<float>(slots_ * desc_.width);
-    work.scorer_partials = layout.take<float>(slot_chunks() * (2 * desc_.attention_width + 1));
-    work.product = layout.take<std::byte>(static_cast<std::int64_t>(
+    work.slopes = carver.take<float>(desc_.items);
+    work.item_d_scores = carver.take<float>(desc_.items);
+    work.d_scores = slots_are_codes_ ? carver.take<float>(slots_) : work.item_d_scores;
+    work.rows = carver.take<T>(slots_ * desc_.width);
+    work.d_activations = carver.take<T>(slots_ * desc_.attention_width);
+    work.d_rows = carver.take<float>(slots_ * desc_.width);
+    work.scorer_partials = carver.take<float>(slot_chunks() * (2 * desc_.attention_width + 1));
+    work.product = carver.take<std::byte>(static_cast<std::int64_t>(
         std::max(w1_product_->workspace_bytes(), rows_product_->workspace_bytes())));
   }
   return work;
@@ -108,9 +107,9 @@ typename SegmentPoolCuda<T>::BackwardWork SegmentPoolCuda<T>::lay_out_backward(
 
 template <class T>
 void SegmentPoolCuda<T>::forward(const SegmentPoolForward& args, Stream stream) const {
-  WorkspaceLayout work_carver(args.workspace), reserve_carver(args.reserve);
-  const ForwardWork work = lay_out_forward(work_carver);
-  const Reserve reserve = args.reserve == nullptr ? Reserve{} : lay_out_reserve(reserve_carver);
+  Carver work_carver(args.workspace), reserve_carver(args.reserve);
+  const ForwardWork work = carve_forward(work_carver);
+  const Reserve reserve = args.reserve == nullptr ? Reserve{} : carve_reserve(reserve_carver);
   if (attends() && slots_ > 0)
     score(args, work, args.reserve == nullptr ? work.activations : reserve.activations, stream);
 

@@ -8,7 +8,7 @@
 #include "cuda/runtime/gemm.hpp"
 #include "cuda/segment_pool/segment_pool.cuh"
 #include "cuda/support/enqueue.cuh"
-#include "host/runtime/workspace_layout.hpp"
+#include "host/runtime/carve.hpp"
 
 namespace ragtime::cuda {
 inline namespace RAGTIME_ARCH {
@@ -54,9 +54,9 @@ class SegmentPoolCuda final : public SegmentPoolOperation {
     void* product = nullptr;
   };
 
-  Reserve lay_out_reserve(WorkspaceLayout& layout) const;
-  ForwardWork lay_out_forward(WorkspaceLayout& layout) const;
-  BackwardWork lay_out_backward(WorkspaceLayout& layout) const;
+  Reserve carve_reserve(Carver& carver) const;
+  ForwardWork carve_forward(Carver& carver) const;
+  BackwardWork carve_backward(Carver& carver) const;
 
   template <class Args>
   PoolBatch batch_of(const Args& args) const;
@@ -105,7 +105,7 @@ PoolBatch SegmentPoolCuda<T>::batch_of(const Args& args) const {
   return {.segments = args.segments,
           .offsets = args.offsets,
           .codes = args.codes,
-          .weights = args.weights,
+          .weights = desc_.weighted ? args.weights : nullptr,
           .most_segments = desc_.segments,
           .most_items = desc_.items,
           .vocab_size = desc_.vocab_size};

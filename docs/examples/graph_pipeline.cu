@@ -98,7 +98,7 @@ int main(int argc, char** argv) {
       final_state(backend, most.sequences * H * sizeof(float)), risk(backend, most.sequences * sizeof(float)),
       workspace(backend, lstm.workspace_bytes());
   DeviceBatch batch(backend);
-  batch.pin_addresses(most);  // every array gets its place for good
+  batch.fix(most);  // every array gets its place for good
   batch.load(RaggedLayout::from_lengths(std::vector<std::int32_t>{1}));
   backend->synchronize();
 

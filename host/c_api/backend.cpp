@@ -16,31 +16,25 @@ constexpr std::int32_t most_dimensions = 8;  // of tensors made or copied
 
 ragtime_status ragtime_backend_open(const char* device, const ragtime_allocator* allocator,
                                     ragtime_backend* backend) {
-  return call("ragtime_backend_open",
-              [&] {
-                out(backend, "backend");
-                check(device != nullptr, ErrorCode::invalid_argument,
-                      "device is null: expected \"auto\", \"cpu\" or \"cuda\"");
-                auto opened = std::make_shared<OpenBackend>();
-                opened->backend = make_backend(device);
-                if (allocator != nullptr) {
-                  const ragtime_allocator given = copy_struct(allocator, "allocator");
-                  check(given.allocate != nullptr, ErrorCode::invalid_argument,
-                        "allocator.allocate is null: expected a function");
-                  check(given.deallocate != nullptr, ErrorCode::invalid_argument,
-                        "allocator.deallocate is null: expected a function");
-                  opened->backend = with_allocator(
+  return call("ragtime_backend_open", [&] {
+    out(backend, "backend");
+    check(device != nullptr, ErrorCode::invalid_argument,
+          "device is null: expected \"auto\", \"cpu\" or \"cuda\"");
+    auto opened = std::make_shared<OpenBackend>();
+    opened->backend = make_backend(device);
+    if (allocator != nullptr) {
+      const ragtime_allocator given = taken(allocator, "allocator");
+      check(given.allocate != nullptr, ErrorCode::invalid_argument,
+            "allocator.allocate is null: expected a function");
+      check(given.deallocate != nullptr, ErrorCode::invalid_argument,
+            "allocator.deallocate is null: expected a function");
+      opened->backend = with_allocator(
           opened->backend,
           {[given](std::size_t bytes) { return given.allocate(given.context, bytes); },
-           [given](void* memory, std::size_t bytes) { given.deallocate(given.context, memory, bytes); },
-           given.deallocate_on_stream == nullptr
-               ? std::function<void(void*, std::size_t, Stream)>()
-               : [given](void* memory, std::size_t bytes, Stream stream) {
-                   given.deallocate_on_stream(given.context, memory, bytes, stream.handle);
-                 }});
-                }
-                *backend = handle_for<ragtime_backend>(std::move(opened));
-              });
+           [given](void* memory, std::size_t bytes) { given.deallocate(given.context, memory, bytes); }});
+    }
+    *backend = handle_for<ragtime_backend>(std::move(opened));
+  });
 }
 
 ragtime_status ragtime_backend_close(ragtime_backend backend) {

@@ -26,9 +26,8 @@ void load(Batch& batch, const Loaded& loaded, ragtime_stream stream) {
   check(!batch.is_built(), ErrorCode::invalid_argument,
         "batch was built on the device: expected one of its own for loading");
   const bool is_exported = batch.device.use_count() > 1;
-  const auto device = is_exported && !batch.device->has_pinned_addresses()
-                          ? std::make_shared<DeviceBatch>(batch.backend)
-                          : batch.device;
+  const auto device =
+      is_exported && !batch.device->is_fixed() ? std::make_shared<DeviceBatch>(batch.backend) : batch.device;
   device->load(loaded, {stream});
   batch.device = device;
   batch.is_loaded = true;
@@ -79,7 +78,7 @@ BatchArray array_of(const Batch& batch, ragtime_batch_array array) {
 }  // namespace
 
 Capacity Batch::sizes() const {
-  if (!device->has_pinned_addresses()) return device->size();
+  if (!device->is_fixed()) return device->size();
   if (!fetched) return device->capacity();
   const std::int32_t* const counts_in_use = fetched->host_counts;
   return {counts_in_use[0], counts_in_use[1], counts_in_use[2], counts_in_use[3]};
@@ -132,14 +131,14 @@ ragtime_status ragtime_batch_destroy(ragtime_batch batch) {
   return call("ragtime_batch_destroy", [&] { remove_handle(Kind::batch, batch, "batch"); });
 }
 
-ragtime_status ragtime_batch_pin_addresses(ragtime_batch batch, const ragtime_capacity* capacity,
-                                           int32_t code_weights) {
-  return call("ragtime_batch_pin_addresses", [&] {
+ragtime_status ragtime_batch_fix(ragtime_batch batch, const ragtime_capacity* capacity,
+                                 int32_t code_weights) {
+  return call("ragtime_batch_fix", [&] {
     const auto object = object_of<Batch>(batch, "batch");
     check(capacity != nullptr, ErrorCode::invalid_argument, "capacity is null: expected a struct");
     check(!object->is_built(), ErrorCode::invalid_argument,
           "batch was built: expected one before its first build");
-    object->device->pin_addresses(capacity_of(*capacity), flag(code_weights, "code_weights"));
+    object->device->fix(capacity_of(*capacity), flag(code_weights, "code_weights"));
   });
 }
 
@@ -155,7 +154,7 @@ ragtime_status ragtime_batch_load_codes(ragtime_batch batch, const ragtime_batch
                                         ragtime_stream stream) {
   return call("ragtime_batch_load_codes", [&] {
     const auto object = object_of<Batch>(batch, "batch");
-    const ragtime_batch_codes given = copy_struct(codes, "codes");
+    const ragtime_batch_codes given = taken(codes, "codes");
     RaggedBatch loaded;
     loaded.layout = layout_of(given.lengths, given.sequences,
                               flag(given.allow_zero_length, "codes.allow_zero_length"), "codes.");

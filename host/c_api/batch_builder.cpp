@@ -20,8 +20,8 @@ std::shared_ptr<Batch> batch_to_build(const Builder& builder, ragtime_batch hand
   auto batch = batch_on(*builder.backend, handle, "args.batch");
   check(!batch->is_loaded, ErrorCode::invalid_argument,
         "args.batch was loaded from the host: expected one of its own for building");
-  check(batch->device->has_pinned_addresses(), ErrorCode::invalid_argument,
-        "args.batch has no fixed capacity: expected one after ragtime_batch_pin_addresses");
+  check(batch->device->is_fixed(), ErrorCode::invalid_argument,
+        "args.batch has no fixed capacity: expected one after ragtime_batch_fix");
   const Capacity &room = batch->device->capacity(), &most = builder.desc.capacity;
   const auto covers = [](std::int64_t has, std::int64_t needed, const char* what) {
     check(has >= needed, ErrorCode::out_of_range, "args.batch is fixed at ", has, " ", what,
@@ -60,7 +60,7 @@ ragtime_status ragtime_batch_build(ragtime_batch_builder builder, const ragtime_
                                    ragtime_stream stream) {
   return call("ragtime_batch_build", [&] {
     const auto object = object_of<Builder>(builder, "builder");
-    const ragtime_batch_build_args given = copy_struct(args, "args");
+    const ragtime_batch_build_args given = taken(args, "args");
     check((given.lengths == nullptr) != (given.mask == nullptr), ErrorCode::invalid_argument,
           "args.lengths and args.mask are both ", given.lengths == nullptr ? "null" : "given",
           ": expected exactly one of them");
@@ -69,7 +69,8 @@ ragtime_status ragtime_batch_build(ragtime_batch_builder builder, const ragtime_
     BatchBuild build;
     build.sequences = read.of<std::int32_t>(given.sequences, "args.sequences", {Extent{1}});
     build.status = faults.word();
-    check_space(given.workspace, given.workspace_bytes, object->plan.workspace_bytes(), "args.workspace");
+    check_space(*object->backend, given.workspace, given.workspace_bytes, object->plan.workspace_bytes(),
+                "args.workspace");
     build.workspace = given.workspace;
 
     // All that there is room for is what a build without args.sequences goes by.
@@ -106,7 +107,7 @@ ragtime_status ragtime_batch_fetch(ragtime_batch batch, ragtime_stream stream) {
     const auto object = object_of<Batch>(batch, "batch");
     check(object->is_loaded || object->is_built(), ErrorCode::invalid_argument,
           "batch is empty: expected one that was loaded or built");
-    if (!object->device->has_pinned_addresses()) return;  // the host knows what it loaded
+    if (!object->device->is_fixed()) return;  // the host knows what it loaded
     if (!object->counts) object->counts.emplace(object->backend, object->device->capacity());
     object->fetched.reset();
     object->fetched = object->counts->fetch(object->view(), {stream});

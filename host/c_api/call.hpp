@@ -8,7 +8,6 @@
 #include <string>
 
 #include "host/base/check.hpp"
-#include "host/c_api/struct_sizes.hpp"
 #include "ragtime/ragtime.h"
 #include "ragtime/types.hpp"
 
@@ -41,25 +40,19 @@ T* out(T* pointer, const char* name) {
   return pointer;
 }
 
-// A copy of what the caller gave. Older callers have fewer members: those that are missing are 0. Newer callers have
-// more; what of those is not 0 cannot be honoured.
+// A copy of what the caller gave. Newer callers have more members; what of those is not 0 cannot be honoured.
 template <class Struct>
-Struct copy_struct(const Struct* given, const char* name) {
-  static_assert(initial_size<Struct> > 0 && initial_size<Struct> <= sizeof(Struct),
-                "host/c_api/struct_sizes.hpp has no entry for it");
+Struct taken(const Struct* given, const char* name) {
   check(given != nullptr, ErrorCode::invalid_argument, name, " is null: expected a struct");
   const std::size_t bytes = given->struct_size;
   constexpr std::size_t most = 4096;
-  check(bytes >= initial_size<Struct> && bytes <= most, ErrorCode::invalid_argument, name, ".struct_size is ",
+  check(bytes >= sizeof(Struct) && bytes <= most, ErrorCode::invalid_argument, name, ".struct_size is ",
         bytes, ": expected its sizeof, ", sizeof(Struct));
   const auto* const rest = reinterpret_cast<const unsigned char*>(given);
-  const std::size_t known = std::min(bytes, sizeof(Struct));
-  check(std::all_of(rest + known, rest + bytes, [](unsigned char byte) { return byte == 0; }),
+  check(std::all_of(rest + sizeof(Struct), rest + bytes, [](unsigned char byte) { return byte == 0; }),
         ErrorCode::unsupported, name, ".struct_size is ", bytes, ", and what it has beyond the ",
         sizeof(Struct), " bytes that this version knows is not 0");
-  Struct copy{};
-  std::memcpy(static_cast<void*>(&copy), given, known);
-  return copy;
+  return *given;
 }
 
 // Cut to fit `text` [bytes], and ended by a zero.

@@ -1,4 +1,4 @@
-#include "ragtime/lstm_tuning.hpp"
+#include "ragtime/lstm.hpp"
 
 #include "host/c_api/lstm_weights.hpp"
 #include "host/c_api/objects.hpp"
@@ -49,7 +49,6 @@ LstmDesc desc_of(const ragtime_lstm_desc& given) {
   desc.tf32 = flag(given.tf32, "desc.tf32");
   desc.cluster = given.cluster;
   desc.slots = given.slots;
-  if (given.tuning != nullptr) desc.tuning = LstmTuning::from_text(given.tuning);
   desc.capacity = capacity_of(given.capacity);
   return desc;
 }
@@ -103,8 +102,9 @@ Run run_of(const Lstm& lstm, const Reader& reader, const Given& given) {
   run.y = reader.output(given.y, "args.y");
   run.dropout.seed = given.dropout_seed;
   run.dropout.step = reader.read.of<std::uint64_t>(given.dropout_step, "args.dropout_step", {Extent{1}});
-  check_space(given.workspace, given.workspace_bytes, lstm.plan.workspace_bytes(), "args.workspace");
-  check_space(given.reserve, given.reserve_bytes, lstm.plan.reserve_bytes(), "args.reserve");
+  check_space(*lstm.backend, given.workspace, given.workspace_bytes, lstm.plan.workspace_bytes(),
+              "args.workspace");
+  check_space(*lstm.backend, given.reserve, given.reserve_bytes, lstm.plan.reserve_bytes(), "args.reserve");
   run.workspace = given.workspace;
   run.reserve = given.reserve;
   return run;
@@ -147,7 +147,7 @@ ragtime_status ragtime_lstm_forward(ragtime_lstm lstm, const ragtime_lstm_forwar
                                     ragtime_stream stream) {
   return call("ragtime_lstm_forward", [&] {
     const auto object = object_of<Lstm>(lstm, "lstm");
-    const ragtime_lstm_forward_args given = copy_struct(args, "args");
+    const ragtime_lstm_forward_args given = taken(args, "args");
     const Reader reader(*object, given.batch, given.faults);
     auto run = run_of<LstmForward>(*object, reader, given);
     run.h_n = reader.h(given.h_n, "args.h_n");
@@ -163,7 +163,7 @@ ragtime_status ragtime_lstm_backward(ragtime_lstm lstm, const ragtime_lstm_backw
                                      ragtime_stream stream) {
   return call("ragtime_lstm_backward", [&] {
     const auto object = object_of<Lstm>(lstm, "lstm");
-    const ragtime_lstm_backward_args given = copy_struct(args, "args");
+    const ragtime_lstm_backward_args given = taken(args, "args");
     check(object->desc.training, ErrorCode::unsupported,
           "lstm was created with inference 1: expected one with 0 for a backward run");
     const Reader reader(*object, given.batch, given.faults);

@@ -54,8 +54,9 @@ Run run_of(const Step& step, const Reader& reader, const Given& given) {
   run.weights = read_weights<LstmWeights>(reader.read, reader.shapes, given.weights, "args.weights");
   run.h = reader.h(given.h, "args.h");
   run.c = reader.c(given.c, "args.c");
-  check_space(given.workspace, given.workspace_bytes, step.plan.workspace_bytes(), "args.workspace");
-  check_space(given.reserve, given.reserve_bytes, step.plan.reserve_bytes(), "args.reserve");
+  check_space(*step.backend, given.workspace, given.workspace_bytes, step.plan.workspace_bytes(),
+              "args.workspace");
+  check_space(*step.backend, given.reserve, given.reserve_bytes, step.plan.reserve_bytes(), "args.reserve");
   run.workspace = given.workspace;
   run.reserve = given.reserve;
   return run;
@@ -84,7 +85,7 @@ ragtime_status ragtime_lstm_step_forward(ragtime_lstm_step step, const ragtime_l
                                          ragtime_stream stream) {
   return call("ragtime_lstm_step_forward", [&] {
     const auto object = object_of<Step>(step, "step");
-    const ragtime_lstm_step_forward_args given = copy_struct(args, "args");
+    const ragtime_lstm_step_forward_args given = taken(args, "args");
     const Reader reader(*object);
     auto run = run_of<LstmStepForward>(*object, reader, given);
     run.h_next = reader.h(given.h_next, "args.h_next");
@@ -97,7 +98,7 @@ ragtime_status ragtime_lstm_step_backward(ragtime_lstm_step step, const ragtime_
                                           ragtime_stream stream) {
   return call("ragtime_lstm_step_backward", [&] {
     const auto object = object_of<Step>(step, "step");
-    const ragtime_lstm_step_backward_args given = copy_struct(args, "args");
+    const ragtime_lstm_step_backward_args given = taken(args, "args");
     check(object->desc.training, ErrorCode::unsupported,
           "step was created with training 0: expected one with 1 for a backward run");
     const Reader reader(*object);

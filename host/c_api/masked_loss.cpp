@@ -147,7 +147,7 @@ ragtime_status ragtime_masked_loss_run(ragtime_masked_loss loss, const ragtime_m
                                        ragtime_stream stream) {
   return call("ragtime_masked_loss_run", [&] {
     const auto object = object_of<Loss>(loss, "loss");
-    const ragtime_masked_loss_args given = copy_struct(args, "args");
+    const ragtime_masked_loss_args given = taken(args, "args");
     const MaskedLossDesc& desc = object->desc;
     const auto batch = batch_for_run(*object->backend, given.batch, "args.batch", room_of(desc));
     const FaultWord faults(*object->backend, given.faults);
@@ -178,7 +178,8 @@ ragtime_status ragtime_masked_loss_run(ragtime_masked_loss loss, const ragtime_m
     if (object->backend->device() == DeviceType::cpu && run.target_offsets != nullptr &&
         run.target_ids != nullptr)
       check_target_offsets(desc, run, first_size(given.target_ids, "args.target_ids"));
-    check_space(given.workspace, given.workspace_bytes, object->plan.workspace_bytes(), "args.workspace");
+    check_space(*object->backend, given.workspace, given.workspace_bytes, object->plan.workspace_bytes(),
+                "args.workspace");
     run.workspace = given.workspace;
     run.status = faults.word();
     object->plan.run(run, {stream});

@@ -37,7 +37,7 @@ struct Batch {
 
   bool is_built() const { return built.counts != nullptr; }
   // Whether sizes() are those in use; else they are what there is room for.
-  bool is_known() const { return !device->has_pinned_addresses() || fetched.has_value(); }
+  bool is_known() const { return !device->is_fixed() || fetched.has_value(); }
   Capacity sizes() const;
   RaggedView view() const;
 
@@ -107,7 +107,7 @@ template <class Object, class Given, class DescOf, class Handle>
 void create(ragtime_backend backend, const Given* desc, DescOf desc_of, Handle* handle, const char* name) {
   const auto owner = backend_of(backend);
   out(handle, name);
-  *handle = handle_for<Handle>(std::make_shared<Object>(owner, desc_of(copy_struct(desc, "desc"))));
+  *handle = handle_for<Handle>(std::make_shared<Object>(owner, desc_of(taken(desc, "desc"))));
 }
 
 // Of every ragtime_X_workspace_bytes and ragtime_X_reserve_bytes.

@@ -39,6 +39,7 @@ SegmentPoolDesc desc_of(const ragtime_segment_pool_desc& given) {
         ": expected 0, or 1 + a row of the table, at most ", given.vocab_size);
   desc.padding_idx = given.padding_row - 1;
   desc.attention_width = given.attention_width;
+  desc.weighted = flag(given.weighted, "desc.weighted");
   desc.atomic_gradients = flag(given.atomic_gradients, "desc.atomic_gradients");
   desc.tf32 = flag(given.tf32, "desc.tf32");
   return desc;
@@ -86,7 +87,7 @@ Run run_of(const Pool& pool, const Reader& reader, const Given& given) {
   if (reader.desc.vocab_size > 0)
     run.codes = reader.read.of<std::int32_t>(given.codes, "args.codes", {Extent{reader.items}});
   run.values = reader.values(given.values, "args.values", false);
-  if (given.weights != nullptr)
+  if (reader.desc.weighted)
     run.weights = reader.read.of<float>(given.weights, "args.weights", {Extent{reader.items, true}});
   run.attention = reader.template attention<AttentionWeights>(
       given.attention, "args.attention.w1", "args.attention.b1", "args.attention.w2", "args.attention.b2");
@@ -106,7 +107,8 @@ Run run_of(const Pool& pool, const Reader& reader, const Given& given) {
           run.offsets[used], ": expected at most ", reader.items, ", the number of ",
           reader.desc.vocab_size > 0 ? "args.codes" : "rows of args.values");
   }
-  check_space(given.workspace, given.workspace_bytes, pool.plan.workspace_bytes(), "args.workspace");
+  check_space(*pool.backend, given.workspace, given.workspace_bytes, pool.plan.workspace_bytes(),
+              "args.workspace");
   run.workspace = given.workspace;
   return run;
 }
@@ -135,13 +137,14 @@ ragtime_status ragtime_segment_pool_forward(ragtime_segment_pool pool,
                                             ragtime_stream stream) {
   return call("ragtime_segment_pool_forward", [&] {
     const auto object = object_of<Pool>(pool, "pool");
-    const ragtime_segment_pool_forward_args given = copy_struct(args, "args");
+    const ragtime_segment_pool_forward_args given = taken(args, "args");
     const Reader reader(*object, given);
     const FaultWord faults(*object->backend, given.faults);
     auto run = run_of<SegmentPoolForward>(*object, reader, given);
     run.out = reader.pooled(given.out, "args.out");
     if (given.reserve != nullptr)
-      check_space(given.reserve, given.reserve_bytes, object->plan.reserve_bytes(), "args.reserve");
+      check_space(*object->backend, given.reserve, given.reserve_bytes, object->plan.reserve_bytes(),
+                  "args.reserve");
     run.reserve = given.reserve;
     run.status = faults.word();
     object->plan.forward(run, {stream});
@@ -153,7 +156,7 @@ ragtime_status ragtime_segment_pool_backward(ragtime_segment_pool pool,
                                              ragtime_stream stream) {
   return call("ragtime_segment_pool_backward", [&] {
     const auto object = object_of<Pool>(pool, "pool");
-    const ragtime_segment_pool_backward_args given = copy_struct(args, "args");
+    const ragtime_segment_pool_backward_args given = taken(args, "args");
     const Reader reader(*object, given);
     auto run = run_of<SegmentPoolBackward>(*object, reader, given);
     run.d_out = reader.pooled(given.d_out, "args.d_out");
@@ -162,7 +165,8 @@ ragtime_status ragtime_segment_pool_backward(ragtime_segment_pool pool,
         reader.attention<AttentionGradients>(given.d_attention, "args.d_attention.w1", "args.d_attention.b1",
                                              "args.d_attention.w2", "args.d_attention.b2");
     run.accumulate = flag(given.accumulate, "args.accumulate");
-    check_space(given.reserve, given.reserve_bytes, object->plan.reserve_bytes(), "args.reserve");
+    check_space(*object->backend, given.reserve, given.reserve_bytes, object->plan.reserve_bytes(),
+                "args.reserve");
     run.reserve = given.reserve;
     object->plan.backward(run, {stream});
   });

@@ -235,11 +235,13 @@ std::int64_t first_size(const ragtime_tensor* tensor, const char* name) {
   return tensor->shape[0];
 }
 
-void check_space(const void* memory, std::size_t bytes, std::size_t needed, const char* name) {
+void check_space(const Backend& backend, const void* memory, std::size_t bytes, std::size_t needed,
+                 const char* name) {
   if (needed == 0) return;
   check(memory != nullptr, ErrorCode::invalid_argument, name, " is null: expected ", needed, " bytes");
-  check(reinterpret_cast<std::uintptr_t>(memory) % workspace_alignment == 0, ErrorCode::invalid_argument,
-        name, " is at ", memory, ": expected memory aligned to ", workspace_alignment, " bytes");
+  const std::uintptr_t alignment = backend.device() == DeviceType::cuda ? 256 : 16;
+  check(reinterpret_cast<std::uintptr_t>(memory) % alignment == 0, ErrorCode::invalid_argument, name,
+        " is at ", memory, ": expected memory aligned to ", alignment, " bytes");
   check(bytes >= needed, ErrorCode::out_of_range, name, "_bytes is ", bytes, ": expected at least ", needed);
 }
 

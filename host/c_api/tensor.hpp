@@ -88,6 +88,7 @@ ragtime_managed_tensor* make_tensor(const Backend& backend, Element element, con
 std::int64_t first_size(const ragtime_tensor* tensor, const char* name);
 
 // A piece of device memory that the caller gives with its size: aligned and large enough, else an Error.
-void check_space(const void* memory, std::size_t bytes, std::size_t needed, const char* name);
+void check_space(const Backend& backend, const void* memory, std::size_t bytes, std::size_t needed,
+                 const char* name);
 
 }  // namespace ragtime::c_api

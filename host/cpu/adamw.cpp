@@ -4,7 +4,7 @@
 #include "host/cpu/cpu_operations.hpp"
 #include "host/cpu/kernels.hpp"
 #include "host/cpu/parallel.hpp"
-#include "host/runtime/workspace_layout.hpp"
+#include "host/runtime/carve.hpp"
 #include "ragtime/status.hpp"
 
 namespace ragtime::cpu {
@@ -16,16 +16,16 @@ template <class T>
 class AdamWCpu final : public AdamWOperation {
  public:
   explicit AdamWCpu(const AdamWDesc& desc) : parameters_(desc.parameters) {
-    WorkspaceLayout layout(nullptr);
-    lay_out(layout);
-    workspace_bytes_ = layout.bytes();
+    Carver carver(nullptr);
+    carve(carver);
+    workspace_bytes_ = carver.bytes();
   }
 
   std::size_t workspace_bytes() const override { return workspace_bytes_; }
 
   void step(const AdamWOptions& options, const AdamWArgs& args, Stream) const override {
-    WorkspaceLayout layout(args.workspace);
-    double* squares = lay_out(layout);
+    Carver carver(args.workspace);
+    double* squares = carve(carver);
     AdamWState& state = *args.state;
     state.gradient_norm = norm(static_cast<const T*>(args.gradients), squares);
     if (!std::isfinite(state.gradient_norm) || (args.status != nullptr && *args.status != no_fault)) {
@@ -60,9 +60,7 @@ class AdamWCpu final : public AdamWOperation {
   }
 
  private:
-  double* lay_out(WorkspaceLayout& layout) const {
-    return layout.take<double>((parameters_ + block - 1) / block);
-  }
+  double* carve(Carver& carver) const { return carver.take<double>((parameters_ + block - 1) / block); }
 
   double norm(const T* gradients, double* squares) const {
     parallel_blocks(parameters_, block, [&](std::int64_t begin, std::int64_t end) {

@@ -7,7 +7,7 @@
 #include "host/cpu/parallel.hpp"
 #include "host/cpu/status_word.hpp"
 #include "host/runtime/capacity.hpp"
-#include "host/runtime/workspace_layout.hpp"
+#include "host/runtime/carve.hpp"
 
 namespace ragtime::cpu {
 namespace {
@@ -19,15 +19,15 @@ class BatchBuilderCpu final : public BatchBuilderOperation {
   explicit BatchBuilderCpu(const BatchBuilderDesc& desc) : desc_(desc) {}
 
   std::size_t workspace_bytes() const override {
-    WorkspaceLayout layout(nullptr);
-    lay_out(layout);
-    return layout.bytes();
+    Carver carver(nullptr);
+    carve(carver);
+    return carver.bytes();
   }
 
   void from_lengths(const std::int32_t* lengths, const BatchBuild& args, Stream) const override {
     const std::int64_t sequences = sequences_of(args);
-    WorkspaceLayout layout(args.workspace);
-    const Workspace workspace = lay_out(layout);
+    Carver carver(args.workspace);
+    const Workspace workspace = carve(carver);
     for (std::int64_t b = 0; b < sequences; ++b) workspace.lengths[b] = std::max(lengths[b], 0);
     check_fits_all(sequences, workspace);  // before anything is written, the status word too
     for (std::int64_t b = 0; b < sequences; ++b) {
@@ -40,8 +40,8 @@ class BatchBuilderCpu final : public BatchBuilderOperation {
   void from_mask(const std::uint8_t* mask, std::int64_t padded_steps, const BatchBuild& args,
                  Stream) const override {
     const std::int64_t sequences = sequences_of(args);
-    WorkspaceLayout layout(args.workspace);
-    const Workspace workspace = lay_out(layout);
+    Carver carver(args.workspace);
+    const Workspace workspace = carve(carver);
     parallel_blocks(sequences, sequences_per_block, [&](std::int64_t begin, std::int64_t end) {
       for (std::int64_t b = begin; b < end; ++b)
         workspace.lengths[b] = measure(mask + b * padded_steps, padded_steps);
@@ -58,9 +58,9 @@ class BatchBuilderCpu final : public BatchBuilderOperation {
     std::int32_t* begins;   // [T+1] where in order the next sequence of that length goes
   };
 
-  Workspace lay_out(WorkspaceLayout& layout) const {
-    return {layout.take<std::int32_t>(desc_.capacity.sequences),
-            layout.take<std::int32_t>(desc_.capacity.steps + 1)};
+  Workspace carve(Carver& carver) const {
+    return {carver.take<std::int32_t>(desc_.capacity.sequences),
+            carver.take<std::int32_t>(desc_.capacity.steps + 1)};
   }
 
   std::int64_t sequences_of(const BatchBuild& args) const {

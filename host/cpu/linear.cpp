@@ -3,7 +3,7 @@
 #include "host/cpu/cpu_operations.hpp"
 #include "host/cpu/kernels.hpp"
 #include "host/runtime/capacity.hpp"
-#include "host/runtime/workspace_layout.hpp"
+#include "host/runtime/carve.hpp"
 
 namespace ragtime::cpu {
 namespace {
@@ -12,17 +12,17 @@ template <class T>
 class LinearCpu final : public LinearOperation {
  public:
   explicit LinearCpu(const LinearDesc& desc) : desc_(desc) {
-    WorkspaceLayout layout(nullptr);
-    lay_out(layout);
-    workspace_bytes_ = layout.bytes();
+    Carver carver(nullptr);
+    carve(carver);
+    workspace_bytes_ = carver.bytes();
   }
 
   std::size_t workspace_bytes() const override { return workspace_bytes_; }
 
   void forward(const LinearForward& args, Stream) const override {
     check_fits(*args.rows, desc_.rows, "rows");
-    WorkspaceLayout layout(args.workspace);
-    T* packed = lay_out(layout);
+    Carver carver(args.workspace);
+    T* packed = carve(carver);
     const std::int64_t in = desc_.input_size, out = desc_.output_size;
     pack_weight(static_cast<const T*>(args.weight), out, in, packed);
     multiply_rows(static_cast<const T*>(args.x), in, packed,
@@ -32,8 +32,8 @@ class LinearCpu final : public LinearOperation {
 
   void backward(const LinearBackward& args, Stream) const override {
     check_fits(*args.rows, desc_.rows, "rows");
-    WorkspaceLayout layout(args.workspace);
-    T* packed = lay_out(layout);
+    Carver carver(args.workspace);
+    T* packed = carve(carver);
     const std::int64_t in = desc_.input_size, out = desc_.output_size, rows = *args.rows;
     const T* d_y = static_cast<const T*>(args.d_y);
     if (args.d_x != nullptr) {
@@ -49,9 +49,9 @@ class LinearCpu final : public LinearOperation {
 
  private:
   // One packed matrix at a time: the weight, its transpose, or the rows.
-  T* lay_out(WorkspaceLayout& layout) const {
+  T* carve(Carver& carver) const {
     const std::int64_t in = desc_.input_size, out = desc_.output_size;
-    return layout.take<T>(
+    return carver.take<T>(
         std::max({packed_size<T>(in, out), packed_size<T>(out, in), packed_size<T>(desc_.rows, in)}));
   }
 

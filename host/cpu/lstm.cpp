@@ -12,19 +12,19 @@ LstmCpu<T>::LstmCpu(const LstmDesc& desc)
       projected_(desc.output_size()),
       widest_input_(desc.num_layers > 1 ? std::max(desc.input_size, desc.layer_input(1)) : desc.input_size),
       drops_(desc.training && desc.dropout > 0 && desc.num_layers > 1) {
-  WorkspaceLayout forward(nullptr), backward(nullptr), reserve(nullptr);
-  lay_out_forward(forward);
+  Carver forward(nullptr), backward(nullptr), reserve(nullptr);
+  carve_forward(forward);
   if (desc_.training) {
-    lay_out_backward(backward);
-    for (std::int64_t layer = 0; layer < desc_.num_layers; ++layer) lay_out_reserve(reserve, layer);
+    carve_backward(backward);
+    for (std::int64_t layer = 0; layer < desc_.num_layers; ++layer) carve_reserve(reserve, layer);
   }
   workspace_bytes_ = std::max(forward.bytes(), backward.bytes());
   reserve_bytes_ = reserve.bytes();
 }
 
 template <class T>
-LstmChoiceDetails LstmCpu<T>::choice() const {
-  LstmChoiceDetails choice;
+LstmChoice LstmCpu<T>::choice() const {
+  LstmChoice choice;
   choice.reason = "the CPU has one algorithm";
   return choice;
 }
@@ -36,63 +36,63 @@ void LstmCpu<T>::check_batch(const RaggedView& batch) const {
 }
 
 template <class T>
-typename LstmCpu<T>::Walk LstmCpu<T>::carve_walk(WorkspaceLayout& layout) const {
+typename LstmCpu<T>::Walk LstmCpu<T>::carve_walk(Carver& carver) const {
   const std::int64_t sequences = desc_.capacity.sequences;
   Walk walk;
-  walk.h = layout.take<T>(sequences * projected_);
-  walk.c = layout.take<T>(sequences * hidden_);
-  walk.gates = layout.take<T>(sequences * 4 * hidden_);
-  walk.unprojected = layout.take<T>(sequences * hidden_);
+  walk.h = carver.take<T>(sequences * projected_);
+  walk.c = carver.take<T>(sequences * hidden_);
+  walk.gates = carver.take<T>(sequences * 4 * hidden_);
+  walk.unprojected = carver.take<T>(sequences * hidden_);
   return walk;
 }
 
 template <class T>
-typename LstmCpu<T>::Workspace LstmCpu<T>::lay_out_forward(WorkspaceLayout& layout) const {
+typename LstmCpu<T>::Workspace LstmCpu<T>::carve_forward(Carver& carver) const {
   const std::int64_t rows = desc_.capacity.rows;
   Workspace work;
   for (std::int64_t d = 0; d < directions_; ++d) {
-    work.packed_ih[d] = layout.take<T>(packed_size<T>(widest_input_, 4 * hidden_));
-    work.packed_hh[d] = layout.take<T>(packed_size<T>(projected_, 4 * hidden_));
-    if (desc_.proj_size > 0) work.packed_hr[d] = layout.take<T>(packed_size<T>(hidden_, projected_));
-    if (desc_.bias) work.bias[d] = layout.take<T>(4 * hidden_);
-    work.walk[d] = carve_walk(layout);
-    if (!desc_.training) work.gates[d] = layout.take<T>(rows * 4 * hidden_);
+    work.packed_ih[d] = carver.take<T>(packed_size<T>(widest_input_, 4 * hidden_));
+    work.packed_hh[d] = carver.take<T>(packed_size<T>(projected_, 4 * hidden_));
+    if (desc_.proj_size > 0) work.packed_hr[d] = carver.take<T>(packed_size<T>(hidden_, projected_));
+    if (desc_.bias) work.bias[d] = carver.take<T>(4 * hidden_);
+    work.walk[d] = carve_walk(carver);
+    if (!desc_.training) work.gates[d] = carver.take<T>(rows * 4 * hidden_);
   }
   // In training layer outputs live in the reserve; the input of the next layer after dropout needs a place of
   // its own.
-  if (!desc_.training && desc_.num_layers > 1) work.layer_y = layout.take<T>(rows * directions_ * projected_);
-  if (drops_) work.dropped = layout.take<T>(rows * directions_ * projected_);
+  if (!desc_.training && desc_.num_layers > 1) work.layer_y = carver.take<T>(rows * directions_ * projected_);
+  if (drops_) work.dropped = carver.take<T>(rows * directions_ * projected_);
   return work;
 }
 
 template <class T>
-typename LstmCpu<T>::Workspace LstmCpu<T>::lay_out_backward(WorkspaceLayout& layout) const {
+typename LstmCpu<T>::Workspace LstmCpu<T>::carve_backward(Carver& carver) const {
   const std::int64_t rows = desc_.capacity.rows;
   Workspace work;
   for (std::int64_t d = 0; d < directions_; ++d) {
-    work.packed_ih[d] = layout.take<T>(packed_size<T>(4 * hidden_, widest_input_));
-    work.packed_hh[d] = layout.take<T>(packed_size<T>(4 * hidden_, projected_));
-    if (desc_.proj_size > 0) work.packed_hr[d] = layout.take<T>(packed_size<T>(projected_, hidden_));
-    work.walk[d] = carve_walk(layout);
-    work.d_gates[d] = layout.take<T>(rows * 4 * hidden_);
-    if (desc_.proj_size > 0) work.d_projected[d] = layout.take<T>(rows * projected_);
+    work.packed_ih[d] = carver.take<T>(packed_size<T>(4 * hidden_, widest_input_));
+    work.packed_hh[d] = carver.take<T>(packed_size<T>(4 * hidden_, projected_));
+    if (desc_.proj_size > 0) work.packed_hr[d] = carver.take<T>(packed_size<T>(projected_, hidden_));
+    work.walk[d] = carve_walk(carver);
+    work.d_gates[d] = carver.take<T>(rows * 4 * hidden_);
+    if (desc_.proj_size > 0) work.d_projected[d] = carver.take<T>(rows * projected_);
   }
-  work.h_previous = layout.take<T>(rows * hidden_);
-  work.packed_rows = layout.take<T>(packed_size<T>(rows, std::max(widest_input_, hidden_)));
-  if (desc_.num_layers > 1) work.d_layer = layout.take<T>(rows * directions_ * projected_);
-  if (drops_) work.dropped = layout.take<T>(rows * directions_ * projected_);
+  work.h_previous = carver.take<T>(rows * hidden_);
+  work.packed_rows = carver.take<T>(packed_size<T>(rows, std::max(widest_input_, hidden_)));
+  if (desc_.num_layers > 1) work.d_layer = carver.take<T>(rows * directions_ * projected_);
+  if (drops_) work.dropped = carver.take<T>(rows * directions_ * projected_);
   return work;
 }
 
 template <class T>
-typename LstmCpu<T>::Reserve LstmCpu<T>::lay_out_reserve(WorkspaceLayout& layout, std::int64_t layer) const {
+typename LstmCpu<T>::Reserve LstmCpu<T>::carve_reserve(Carver& carver, std::int64_t layer) const {
   const std::int64_t rows = desc_.capacity.rows;
   Reserve reserve;
   for (std::int64_t d = 0; d < directions_; ++d) {
-    reserve.saved[d].gates = layout.take<T>(rows * 4 * hidden_);
-    reserve.saved[d].c = layout.take<T>(rows * hidden_);
+    reserve.saved[d].gates = carver.take<T>(rows * 4 * hidden_);
+    reserve.saved[d].c = carver.take<T>(rows * hidden_);
   }
-  if (layer + 1 < desc_.num_layers) reserve.y = layout.take<T>(rows * directions_ * projected_);
+  if (layer + 1 < desc_.num_layers) reserve.y = carver.take<T>(rows * directions_ * projected_);
   return reserve;
 }
 
@@ -129,8 +129,6 @@ std::unique_ptr<LstmOperation> make_lstm(const LstmDesc& desc) {
   check(desc.cluster == 0, ErrorCode::unsupported, "cluster is ", desc.cluster,
         ": expected 0 on the cpu backend");
   check(desc.slots == 0, ErrorCode::unsupported, "slots is ", desc.slots, ": expected 0 on the cpu backend");
-  check(desc.tuning == nullptr, ErrorCode::unsupported,
-        "tuning is given: expected null on the cpu backend, whose LSTM has one algorithm");
   return with_dtype(desc.dtype, [&]<class T>() -> std::unique_ptr<LstmOperation> {
     return std::make_unique<LstmCpu<T>>(desc);
   });

@@ -15,7 +15,7 @@
 #include "host/cpu/cpu_operations.hpp"
 #include "host/cpu/kernels.hpp"
 #include "host/cpu/parallel.hpp"
-#include "host/runtime/workspace_layout.hpp"
+#include "host/runtime/carve.hpp"
 
 namespace ragtime::cpu {
 
@@ -33,7 +33,7 @@ class LstmCpu final : public LstmOperation {
 
   std::size_t workspace_bytes() const override { return workspace_bytes_; }
   std::size_t reserve_bytes() const override { return reserve_bytes_; }
-  LstmChoiceDetails choice() const override;
+  LstmChoice choice() const override;
   void forward(const LstmForward& args, Stream stream) const override;
   void backward(const LstmBackward& args, Stream stream) const override;
 
@@ -81,10 +81,10 @@ class LstmCpu final : public LstmOperation {
   };
 
   void check_batch(const RaggedView& batch) const;
-  Workspace lay_out_forward(WorkspaceLayout& layout) const;
-  Workspace lay_out_backward(WorkspaceLayout& layout) const;
-  Reserve lay_out_reserve(WorkspaceLayout& layout, std::int64_t layer) const;
-  Walk carve_walk(WorkspaceLayout& layout) const;
+  Workspace carve_forward(Carver& carver) const;
+  Workspace carve_backward(Carver& carver) const;
+  Reserve carve_reserve(Carver& carver, std::int64_t layer) const;
+  Walk carve_walk(Carver& carver) const;
   void pack_layer(const LstmWeights* weights, std::int64_t layer, bool backward, Workspace& work) const;
 
   template <class Body>

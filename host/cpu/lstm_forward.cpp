@@ -82,13 +82,13 @@ void LstmCpu<T>::walk_forward(const LstmForward& args, std::int64_t layer, std::
 template <class T>
 void LstmCpu<T>::forward(const LstmForward& args, Stream) const {
   check_batch(args.batch);
-  WorkspaceLayout layout(args.workspace), reserve_carver(args.reserve);
-  Workspace work = lay_out_forward(layout);
+  Carver carver(args.workspace), reserve_carver(args.reserve);
+  Workspace work = carve_forward(carver);
   const std::int64_t sequences = args.batch.counts[0], rows = args.batch.counts[1];
   const T* x = static_cast<const T*>(args.x);
   for (std::int64_t layer = 0; layer < desc_.num_layers; ++layer) {
     const bool last = layer + 1 == desc_.num_layers;
-    const Reserve reserve = desc_.training ? lay_out_reserve(reserve_carver, layer) : Reserve{};
+    const Reserve reserve = desc_.training ? carve_reserve(reserve_carver, layer) : Reserve{};
     T* y = last ? static_cast<T*>(args.y) : desc_.training ? reserve.y : work.layer_y;
     const std::int64_t input = desc_.layer_input(layer);
 

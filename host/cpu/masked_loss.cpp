@@ -11,9 +11,9 @@ namespace ragtime::cpu {
 
 template <class T>
 MaskedLossCpu<T>::MaskedLossCpu(const MaskedLossDesc& desc) : desc_(desc) {
-  WorkspaceLayout layout(nullptr);
-  lay_out(layout);
-  workspace_bytes_ = layout.bytes();
+  Carver carver(nullptr);
+  carve(carver);
+  workspace_bytes_ = carver.bytes();
 }
 
 template <class T>
@@ -25,11 +25,11 @@ std::int64_t MaskedLossCpu<T>::row_units() const {
 }
 
 template <class T>
-typename MaskedLossCpu<T>::Workspace MaskedLossCpu<T>::lay_out(WorkspaceLayout& layout) const {
+typename MaskedLossCpu<T>::Workspace MaskedLossCpu<T>::carve(Carver& carver) const {
   Workspace work;
-  work.weights = layout.take<double>(row_units());
-  work.losses = layout.take<double>(row_units());
-  work.sequences = layout.take<double>(desc_.capacity.sequences);
+  work.weights = carver.take<double>(row_units());
+  work.losses = carver.take<double>(row_units());
+  work.sequences = carver.take<double>(desc_.capacity.sequences);
   return work;
 }
 
@@ -154,8 +154,8 @@ void MaskedLossCpu<T>::run(const MaskedLossArgs& args, Stream) const {
   check_fits(args.batch.counts[0], desc_.capacity.sequences, "sequences");
   if (desc_.layout == LossLayout::rows) check_fits(args.batch.counts[1], desc_.capacity.rows, "rows");
   if (desc_.layout == LossLayout::padded) check_fits(args.batch.counts[3], desc_.padded_steps, "steps");
-  WorkspaceLayout layout(args.workspace);
-  const Workspace work = lay_out(layout);
+  Carver carver(args.workspace);
+  const Workspace work = carve(carver);
   const std::int64_t sequences = args.batch.counts[0];
 
   parallel_blocks(sequences, 16, [&](std::int64_t begin, std::int64_t end) {

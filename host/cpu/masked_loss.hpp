@@ -7,7 +7,7 @@
 #include <cstdint>
 
 #include "host/cpu/cpu_operations.hpp"
-#include "host/runtime/workspace_layout.hpp"
+#include "host/runtime/carve.hpp"
 
 namespace ragtime::cpu {
 
@@ -33,7 +33,7 @@ class MaskedLossCpu final : public MaskedLossOperation {
     double* sequences;  // [B] the sum of weights of each sequence
   };
 
-  Workspace lay_out(WorkspaceLayout& layout) const;
+  Workspace carve(Carver& carver) const;
   // A unit is a row, or for survival a sequence. Units of sequence b: [first, first + count).
   struct Units {
     std::int64_t first, count;

@@ -13,50 +13,50 @@ namespace ragtime::cpu {
 template <class T>
 SegmentPoolCpu<T>::SegmentPoolCpu(const SegmentPoolDesc& desc)
     : desc_(desc), slots_(desc.vocab_size > 0 ? std::min(desc.items, desc.vocab_size) : desc.items) {
-  WorkspaceLayout reserve(nullptr), workspace(nullptr);
-  lay_out_reserve(reserve);
-  lay_out_workspace(workspace);
+  Carver reserve(nullptr), workspace(nullptr);
+  carve_reserve(reserve);
+  carve_workspace(workspace);
   reserve_bytes_ = reserve.bytes();
   workspace_bytes_ = workspace.bytes();
 }
 
 template <class T>
-typename SegmentPoolCpu<T>::Reserve SegmentPoolCpu<T>::lay_out_reserve(WorkspaceLayout& layout) const {
+typename SegmentPoolCpu<T>::Reserve SegmentPoolCpu<T>::carve_reserve(Carver& carver) const {
   Reserve reserve;
   if (desc_.mode == PoolMode::max)
-    reserve.sources = layout.take<std::int32_t>(desc_.segments * desc_.width);
+    reserve.sources = carver.take<std::int32_t>(desc_.segments * desc_.width);
   else
-    reserve.coefficients = layout.take<T>(desc_.items);
+    reserve.coefficients = carver.take<T>(desc_.items);
   if (attends()) {
-    reserve.slot_count = layout.take<std::int32_t>(1);
-    reserve.slot_of_item = layout.take<std::int32_t>(desc_.items);
-    reserve.code_of_slot = layout.take<std::int32_t>(slots_);
-    reserve.activations = layout.take<T>(slots_ * desc_.attention_width);
+    reserve.slot_count = carver.take<std::int32_t>(1);
+    reserve.slot_of_item = carver.take<std::int32_t>(desc_.items);
+    reserve.code_of_slot = carver.take<std::int32_t>(slots_);
+    reserve.activations = carver.take<T>(slots_ * desc_.attention_width);
   }
   return reserve;
 }
 
 template <class T>
-typename SegmentPoolCpu<T>::Workspace SegmentPoolCpu<T>::lay_out_workspace(WorkspaceLayout& layout) const {
+typename SegmentPoolCpu<T>::Workspace SegmentPoolCpu<T>::carve_workspace(Carver& carver) const {
   Workspace work;
-  work.inference = lay_out_reserve(layout);
-  work.segment_of_item = layout.take<std::int32_t>(desc_.items);
+  work.inference = carve_reserve(carver);
+  work.segment_of_item = carver.take<std::int32_t>(desc_.items);
   if (has_table()) {
-    work.slot_of_code = layout.take<std::int32_t>(desc_.vocab_size);
-    work.slot_of_item = layout.take<std::int32_t>(desc_.items);
-    work.code_of_slot = layout.take<std::int32_t>(slots_);
-    work.slot_begin = layout.take<std::int32_t>(slots_ + 1);
-    work.sorted_items = layout.take<std::int32_t>(desc_.items);
-    work.partial_sums = layout.take<T>(2 * (desc_.items / chunk_items) * desc_.width);
+    work.slot_of_code = carver.take<std::int32_t>(desc_.vocab_size);
+    work.slot_of_item = carver.take<std::int32_t>(desc_.items);
+    work.code_of_slot = carver.take<std::int32_t>(slots_);
+    work.slot_begin = carver.take<std::int32_t>(slots_ + 1);
+    work.sorted_items = carver.take<std::int32_t>(desc_.items);
+    work.partial_sums = carver.take<T>(2 * (desc_.items / chunk_items) * desc_.width);
   }
   if (attends()) {
-    work.rows = layout.take<T>(slots_ * desc_.width);
-    work.scores = layout.take<T>(slots_);
-    work.d_activations = layout.take<T>(slots_ * desc_.attention_width);
-    work.d_rows = layout.take<T>(slots_ * desc_.width);
-    work.packed_w1 = layout.take<T>(std::max(packed_size<T>(desc_.width, desc_.attention_width),
+    if (gathers()) work.rows = carver.take<T>(slots_ * desc_.width);
+    work.scores = carver.take<T>(slots_);
+    work.d_activations = carver.take<T>(slots_ * desc_.attention_width);
+    work.d_rows = carver.take<T>(slots_ * desc_.width);
+    work.packed_w1 = carver.take<T>(std::max(packed_size<T>(desc_.width, desc_.attention_width),
                                              packed_size<T>(desc_.attention_width, desc_.width)));
-    work.packed_rows = layout.take<T>(packed_size<T>(slots_, desc_.width));
+    work.packed_rows = carver.take<T>(packed_size<T>(slots_, desc_.width));
   }
   return work;
 }
@@ -66,7 +66,7 @@ std::int32_t SegmentPoolCpu<T>::assign_slots(const std::int32_t* codes, const fl
                                              std::int64_t items, std::int32_t* slot_of_code,
                                              std::int32_t* slot_of_item, std::int32_t* code_of_slot) const {
   std::int32_t slots = 0;
-  if (!gathers(weights)) {
+  if (!gathers()) {
     for (; slots < items; ++slots) slot_of_item[slots] = slots;
     return slots;
   }
@@ -75,7 +75,7 @@ std::int32_t SegmentPoolCpu<T>::assign_slots(const std::int32_t* codes, const fl
     const std::int32_t code = has_table() ? codes[item] : static_cast<std::int32_t>(item);
     const bool counts =
         (!has_table() || (code >= 0 && code < desc_.vocab_size)) &&
-        (weights == nullptr || (weights[item] > 0 && weights[item] <= std::numeric_limits<float>::max()));
+        (!desc_.weighted || (weights[item] > 0 && weights[item] <= std::numeric_limits<float>::max()));
     slot_of_item[item] = -1;
     if (!counts) continue;
     if (has_table()) slot_of_item[item] = slot_of_code[code];
@@ -88,10 +88,9 @@ std::int32_t SegmentPoolCpu<T>::assign_slots(const std::int32_t* codes, const fl
 }
 
 template <class T>
-const T* SegmentPoolCpu<T>::gather_slots(const void* values, const float* weights,
-                                         const std::int32_t* code_of_slot, std::int64_t slots,
-                                         T* rows) const {
-  if (!gathers(weights)) return static_cast<const T*>(values);
+const T* SegmentPoolCpu<T>::gather_slots(const void* values, const std::int32_t* code_of_slot,
+                                         std::int64_t slots, T* rows) const {
+  if (!gathers()) return static_cast<const T*>(values);
   for (std::int64_t u = 0; u < slots; ++u)
     std::copy_n(static_cast<const T*>(values) + code_of_slot[u] * desc_.width, desc_.width,
                 rows + u * desc_.width);
@@ -104,7 +103,7 @@ T SegmentPoolCpu<T>::weight_of(const SegmentPoolForward& args, std::int64_t item
     report(args.status, Fault::code_out_of_range, item);
     return T(0);
   }
-  if (args.weights == nullptr) return T(1);
+  if (!desc_.weighted) return T(1);
   const float weight = args.weights[item];
   if (weight >= 0 && weight <= std::numeric_limits<float>::max()) return static_cast<T>(weight);
   report(args.status, Fault::bad_code_weight, item);
@@ -124,7 +123,7 @@ void SegmentPoolCpu<T>::score(const SegmentPoolForward& args, const Workspace& w
   const std::int64_t items = args.offsets[*args.segments], width = desc_.attention_width;
   const std::int64_t slots = *reserve.slot_count = assign_slots(
       args.codes, args.weights, items, work.slot_of_code, reserve.slot_of_item, reserve.code_of_slot);
-  const T* rows = gather_slots(args.values, args.weights, reserve.code_of_slot, slots, work.rows);
+  const T* rows = gather_slots(args.values, reserve.code_of_slot, slots, work.rows);
   pack_weight(static_cast<const T*>(args.attention.w1), width, desc_.width, work.packed_w1);
   multiply_rows(rows, desc_.width, work.packed_w1, static_cast<const T*>(args.attention.b1), desc_.width,
                 width, reserve.activations, width, slots);
@@ -205,9 +204,9 @@ void SegmentPoolCpu<T>::check_fits_plan(const std::int32_t* segments, const std:
 template <class T>
 void SegmentPoolCpu<T>::forward(const SegmentPoolForward& args, Stream) const {
   check_fits_plan(args.segments, args.offsets);
-  WorkspaceLayout layout(args.workspace), reserve_carver(args.reserve);
-  const Workspace work = lay_out_workspace(layout);
-  const Reserve reserve = args.reserve == nullptr ? work.inference : lay_out_reserve(reserve_carver);
+  Carver carver(args.workspace), reserve_carver(args.reserve);
+  const Workspace work = carve_workspace(carver);
+  const Reserve reserve = args.reserve == nullptr ? work.inference : carve_reserve(reserve_carver);
   if (attends()) score(args, work, reserve);
   parallel_blocks(*args.segments, segments_a_task, [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t s = begin; s < end; ++s)

@@ -10,7 +10,7 @@
 
 #include "host/cpu/cpu_operations.hpp"
 #include "host/cpu/kernels.hpp"
-#include "host/runtime/workspace_layout.hpp"
+#include "host/runtime/carve.hpp"
 
 namespace ragtime::cpu {
 
@@ -54,11 +54,10 @@ class SegmentPoolCpu final : public SegmentPoolOperation {
     T* packed_rows = nullptr;
   };
 
-  Reserve lay_out_reserve(WorkspaceLayout& layout) const;
-  Workspace lay_out_workspace(WorkspaceLayout& layout) const;
+  Reserve carve_reserve(Carver& carver) const;
+  Workspace carve_workspace(Carver& carver) const;
   bool has_table() const { return desc_.vocab_size > 0; }
-  // Whether slots are fewer than items, or other ones.
-  bool gathers(const float* weights) const { return has_table() || weights != nullptr; }
+  bool gathers() const { return has_table() || desc_.weighted; }
   bool attends() const { return desc_.mode == PoolMode::attention; }
 
   // Slots of codes in order of first appearance; returns how many. Without a table every item is its own
@@ -67,8 +66,8 @@ class SegmentPoolCpu final : public SegmentPoolOperation {
   std::int32_t assign_slots(const std::int32_t* codes, const float* weights, std::int64_t items,
                             std::int32_t* slot_of_code, std::int32_t* slot_of_item,
                             std::int32_t* code_of_slot) const;
-  const T* gather_slots(const void* values, const float* weights, const std::int32_t* code_of_slot,
-                        std::int64_t slots, T* rows) const;
+  const T* gather_slots(const void* values, const std::int32_t* code_of_slot, std::int64_t slots,
+                        T* rows) const;
   void score(const SegmentPoolForward& args, const Workspace& work, const Reserve& reserve) const;
   void pool_segment(const SegmentPoolForward& args, const Workspace& work, const Reserve& reserve,
                     std::int64_t s) const;

@@ -69,7 +69,7 @@ void SegmentPoolCpu<T>::score_gradients(const SegmentPoolBackward& args, const W
     kernels<T>().add_scaled(width, d_scores[u], reserve.activations + u * width, d_w2);
     *d_b2 += d_scores[u];
   }
-  const T* rows = gather_slots(args.values, args.weights, reserve.code_of_slot, slots, work.rows);
+  const T* rows = gather_slots(args.values, reserve.code_of_slot, slots, work.rows);
   pack_transposed(rows, desc_.width, slots, desc_.width, work.packed_rows);
   multiply_transposed(work.d_activations, width, work.packed_rows, slots, width, desc_.width,
                       static_cast<T*>(args.d_attention.w1), args.accumulate);
@@ -157,9 +157,9 @@ void SegmentPoolCpu<T>::table_gradients(const SegmentPoolBackward& args, const W
 template <class T>
 void SegmentPoolCpu<T>::backward(const SegmentPoolBackward& args, Stream) const {
   check_fits_plan(args.segments, args.offsets);
-  WorkspaceLayout layout(args.workspace), reserve_carver(args.reserve);
-  const Workspace work = lay_out_workspace(layout);
-  const Reserve reserve = lay_out_reserve(reserve_carver);
+  Carver carver(args.workspace), reserve_carver(args.reserve);
+  const Workspace work = carve_workspace(carver);
+  const Reserve reserve = carve_reserve(reserve_carver);
   for (std::int64_t s = 0; s < *args.segments; ++s)
     std::fill(work.segment_of_item + args.offsets[s], work.segment_of_item + args.offsets[s + 1],
               static_cast<std::int32_t>(s));

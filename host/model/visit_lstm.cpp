@@ -2,7 +2,6 @@
 
 #include "host/base/check.hpp"
 #include "host/model/visit_lstm_state.hpp"
-#include "ragtime/lstm_tuning.hpp"
 
 namespace ragtime {
 namespace {
@@ -68,7 +67,7 @@ const void* VisitLstm::State::forward(const Mode& mode, const DeviceBatch& batch
   pool.workspace = memory.workspace;
   pool.reserve = memory.pool_reserve;
   pool.status = status;
-  plans.pool.forward(pool, stream);
+  (pool.weights == nullptr ? plans.pool : plans.weighted_pool).forward(pool, stream);
   if (plans.visit_dropout)
     plans.visit_dropout->run(view, at_site(key, pooling_site), memory.visits, memory.visits, stream);
 
@@ -176,12 +175,11 @@ void VisitLstm::State::backward(const Mode& mode, const DeviceBatch& batch, cons
   if (attends()) pool.d_attention = {at(gradients, 1), at(gradients, 2), at(gradients, 3), at(gradients, 4)};
   pool.workspace = memory.workspace;
   pool.reserve = memory.pool_reserve;
-  plans.pool.backward(pool, stream);
+  (pool.weights == nullptr ? plans.pool : plans.weighted_pool).backward(pool, stream);
 }
 
-VisitLstm::VisitLstm(std::shared_ptr<Backend> backend, const ModelConfig& config, DType dtype, bool tf32,
-                     std::shared_ptr<const LstmTuning> tuning)
-    : state_(std::make_unique<State>(std::move(backend), config, dtype, tf32, std::move(tuning))) {}
+VisitLstm::VisitLstm(std::shared_ptr<Backend> backend, const ModelConfig& config, DType dtype, bool tf32)
+    : state_(std::make_unique<State>(std::move(backend), config, dtype, tf32)) {}
 
 VisitLstm::~VisitLstm() = default;
 VisitLstm::VisitLstm(VisitLstm&&) noexcept = default;
@@ -213,19 +211,9 @@ void VisitLstm::reserve(const Capacity& capacity, bool training) {
   state_->reserve(capacity, training, false);
 }
 
-std::string VisitLstm::training_lstm() const {
-  if (!state_->training.plans) return "";
-  const LstmChoiceDetails choice = choice_details(state_->training.plans->lstm);
-  const auto text = [](const LstmPassChoice& pass) {
-    return pass.cluster == 0 ? std::string() : concat(" ", pass.hidden, " units, ", pass.cluster, " x ", pass.slots);
-  };
-  return concat(name_of(choice.algorithm), text(choice.forward), choice.backward.cluster == 0 ? "" : ";", text(choice.backward));
-}
-
 const void* VisitLstm::forward(const DeviceBatch& batch, Stream stream, std::uint64_t* status) {
   check_codes(batch);
   state_->reserve(batch, false);
-  state_->used_on(stream);
   return state_->forward(state_->inference, batch, {}, stream, status);
 }
 
@@ -243,7 +231,6 @@ const void* VisitLstm::forward_backward(const DeviceBatch& batch, const ModelTar
   check_codes(batch);
   check_targets(state_->config.task, targets);
   state_->reserve(batch, true);
-  state_->used_on(stream);
   const DropoutKey key{seed, step, 0};
   const void* logits = state_->forward(state_->training, batch, key, stream, status);
   state_->loss(state_->training, batch, targets, loss, weight_sum, stream, status);

@@ -37,12 +37,11 @@ Capacity widened(const Capacity& a, const Capacity& b) {
 }  // namespace
 
 VisitLstm::State::State(std::shared_ptr<Backend> given, const ModelConfig& settings, DType type,
-                        bool rounds_factors, std::shared_ptr<const LstmTuning> costs)
+                        bool rounds_factors)
     : backend(std::move(given)),
       config(settings),
       dtype(type),
       tf32(rounds_factors),
-      tuning(std::move(costs)),
       parameters(model_parameters(settings)) {
   operations_for(backend, dtype);  // refuses a backend that is null or does not compute in this dtype
   check(!tf32 || dtype == DType::f32, ErrorCode::invalid_argument, "tf32 is true with dtype ", name_of(dtype),
@@ -78,6 +77,8 @@ VisitLstm::State::Plans VisitLstm::State::make_plans(const Capacity& capacity, b
   pool.padding_idx = config.padding_idx;
   pool.attention_width = attends() ? config.embedding_dim / 2 : 0;
   pool.tf32 = tf32;
+  SegmentPoolDesc weighted_pool = pool;
+  weighted_pool.weighted = true;
 
   LstmDesc lstm;
   lstm.dtype = dtype;
@@ -89,7 +90,6 @@ VisitLstm::State::Plans VisitLstm::State::make_plans(const Capacity& capacity, b
   lstm.training = for_training;
   lstm.tf32 = tf32;
   lstm.rows_on_host = !any_batch;
-  lstm.tuning = tuning;
   // The one that does without the host; elsewhere than on CUDA all do.
   if (any_batch && backend->device() == DeviceType::cuda) lstm.algorithm = LstmAlgorithm::persistent;
   lstm.capacity = capacity;
@@ -110,6 +110,7 @@ VisitLstm::State::Plans VisitLstm::State::make_plans(const Capacity& capacity, b
   loss.capacity = capacity;
 
   Plans plans{SegmentPoolPlan(backend, pool),
+              SegmentPoolPlan(backend, weighted_pool),
               LstmPlan(backend, lstm),
               LinearPlan(backend, head),
               MaskedLossPlan(backend, loss),
@@ -129,21 +130,21 @@ VisitLstm::State::Plans VisitLstm::State::make_plans(const Capacity& capacity, b
   return plans;
 }
 
-VisitLstm::State::Memory VisitLstm::State::lay_out(WorkspaceLayout& layout, const Plans& plans,
-                                                   const Capacity& capacity, bool for_training) const {
+VisitLstm::State::Memory VisitLstm::State::carve(Carver& carver, const Plans& plans, const Capacity& capacity,
+                                                 bool for_training) const {
   const std::int64_t rows = capacity.rows, results = patient_level() ? capacity.sequences : rows;
   const auto take = [&](std::int64_t count, std::int64_t width) {
     switch (size_of(dtype)) {
       case sizeof(double):
-        return reinterpret_cast<std::byte*>(layout.take<double>(count * width));
+        return reinterpret_cast<std::byte*>(carver.take<double>(count * width));
       case sizeof(float):
-        return reinterpret_cast<std::byte*>(layout.take<float>(count * width));
+        return reinterpret_cast<std::byte*>(carver.take<float>(count * width));
       default:
-        return reinterpret_cast<std::byte*>(layout.take<std::uint16_t>(count * width));
+        return reinterpret_cast<std::byte*>(carver.take<std::uint16_t>(count * width));
     }
   };
   const auto take_bytes = [&](std::size_t bytes) {
-    return layout.take<std::byte>(static_cast<std::int64_t>(bytes));
+    return carver.take<std::byte>(static_cast<std::int64_t>(bytes));
   };
   Memory cut;
   cut.visits = take(rows, config.embedding_dim);
@@ -155,17 +156,18 @@ VisitLstm::State::Memory VisitLstm::State::lay_out(WorkspaceLayout& layout, cons
     cut.d_logits = take(results, config.output_dim);
     cut.d_features = take(results, feature_width());
     cut.d_visits = take(rows, config.embedding_dim);
-    cut.pool_reserve = take_bytes(plans.pool.reserve_bytes());
+    cut.pool_reserve = take_bytes(std::max(plans.pool.reserve_bytes(), plans.weighted_pool.reserve_bytes()));
     cut.lstm_reserve = take_bytes(plans.lstm.reserve_bytes());
   }
-  cut.workspace = take_bytes(std::max({plans.pool.workspace_bytes(), plans.lstm.workspace_bytes(),
-                                       plans.head.workspace_bytes(), plans.loss.workspace_bytes()}));
+  cut.workspace = take_bytes(
+      std::max({plans.pool.workspace_bytes(), plans.weighted_pool.workspace_bytes(),
+                plans.lstm.workspace_bytes(), plans.head.workspace_bytes(), plans.loss.workspace_bytes()}));
   return cut;
 }
 
 VisitLstm::State::Memory VisitLstm::State::memory_of(const Mode& mode) const {
-  WorkspaceLayout layout(activations.data());
-  return lay_out(layout, *mode.plans, mode.capacity, mode.training);
+  Carver carver(activations.data());
+  return carve(carver, *mode.plans, mode.capacity, mode.training);
 }
 
 void VisitLstm::State::allocate_gradients() {
@@ -187,8 +189,8 @@ void VisitLstm::State::reserve(const Capacity& wanted, bool for_training, bool a
   const Capacity grown = widened(mode.capacity, wanted);
   any_batch = any_batch || mode.any_batch;
   Plans plans = make_plans(grown, for_training, any_batch);
-  WorkspaceLayout sizes(nullptr);
-  lay_out(sizes, plans, grown, for_training);
+  Carver sizes(nullptr);
+  carve(sizes, plans, grown, for_training);
   if (for_training && gradients.data() == nullptr) allocate_gradients();
   if (sizes.bytes() > activations.bytes()) activations = Buffer(backend, sizes.bytes());
   mode.plans.emplace(std::move(plans));

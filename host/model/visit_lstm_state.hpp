@@ -5,7 +5,7 @@
 
 #include <optional>
 
-#include "host/runtime/workspace_layout.hpp"
+#include "host/runtime/carve.hpp"
 #include "ragtime/dropout.hpp"
 #include "ragtime/linear.hpp"
 #include "ragtime/lstm.hpp"
@@ -16,7 +16,7 @@ namespace ragtime {
 
 struct VisitLstm::State {
   struct Plans {
-    SegmentPoolPlan pool;
+    SegmentPoolPlan pool, weighted_pool;  // without and with code weights
     LstmPlan lstm;
     LinearPlan head;
     MaskedLossPlan loss;
@@ -46,8 +46,7 @@ struct VisitLstm::State {
     std::byte* workspace = nullptr;  // every operation's in turn
   };
 
-  State(std::shared_ptr<Backend> backend, const ModelConfig& config, DType dtype, bool tf32,
-        std::shared_ptr<const LstmTuning> tuning);
+  State(std::shared_ptr<Backend> backend, const ModelConfig& config, DType dtype, bool tf32);
 
   std::size_t bytes_of(std::int64_t count) const { return static_cast<std::size_t>(count) * size_of(dtype); }
   std::int64_t feature_width() const { return directions * config.hidden_dim; }
@@ -66,21 +65,18 @@ struct VisitLstm::State {
     return batch.view().counts + (patient_level() ? 0 : 1);
   }
   std::int64_t host_head_rows(const DeviceBatch& batch) const {
-    return batch.has_pinned_addresses() ? -1 : patient_level() ? batch.size().sequences : batch.size().rows;
+    return batch.is_fixed() ? -1 : patient_level() ? batch.size().sequences : batch.size().rows;
   }
 
   // any_batch: for batches whose counts only the device knows.
   void reserve(const Capacity& wanted, bool training, bool any_batch);
   void reserve(const DeviceBatch& batch, bool for_training) {
-    reserve(batch.capacity(), for_training, batch.has_pinned_addresses());
+    reserve(batch.capacity(), for_training, batch.is_fixed());
   }
   Plans make_plans(const Capacity& capacity, bool training, bool any_batch) const;
-  Memory lay_out(WorkspaceLayout& layout, const Plans& plans, const Capacity& capacity, bool training) const;
+  Memory carve(Carver& carver, const Plans& plans, const Capacity& capacity, bool training) const;
   Memory memory_of(const Mode& mode) const;
   void allocate_gradients();
-  void used_on(Stream stream) {
-    for (Buffer* const memory : {&values, &gradients, &activations}) memory->used_on(stream);
-  }
 
   const void* forward(const Mode& mode, const DeviceBatch& batch, const DropoutKey& key, Stream stream,
                       std::uint64_t* status) const;
@@ -92,7 +88,6 @@ struct VisitLstm::State {
   ModelConfig config;
   DType dtype;
   bool tf32;
-  std::shared_ptr<const LstmTuning> tuning;
   std::vector<ParameterInfo> parameters;
   std::int64_t elements = 0;  // of the flat arrays
   std::int64_t directions = 1;

@@ -126,7 +126,6 @@ void AdamW::step(void* parameters, const void* gradients, Stream stream, const s
   args.status = status;
   args.workspace = workspace_.data();
   plan_.step(options, args, stream);
-  for (Buffer* const memory : {&first_moment_, &second_moment_, &master_, &state_, &workspace_}) memory->used_on(stream);
 }
 
 }  // namespace ragtime

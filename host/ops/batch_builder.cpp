@@ -1,20 +1,20 @@
 #include "ragtime/batch_builder.hpp"
 
 #include "host/ops/validate.hpp"
-#include "host/runtime/workspace_layout.hpp"
+#include "host/runtime/carve.hpp"
 
 namespace ragtime {
 namespace {
 
-RaggedArrays carve_arrays(WorkspaceLayout& layout, const Capacity& capacity) {
+RaggedArrays carve_arrays(Carver& carver, const Capacity& capacity) {
   check_count(capacity.sequences, "capacity.sequences");
   check_count(capacity.steps, "capacity.steps");
   RaggedArrays arrays;
-  arrays.counts = layout.take<std::int32_t>(4);
-  arrays.visit_offsets = layout.take<std::int32_t>(capacity.sequences + 1);
-  arrays.order = layout.take<std::int32_t>(capacity.sequences);
-  arrays.inverse_order = layout.take<std::int32_t>(capacity.sequences);
-  arrays.batch_sizes = layout.take<std::int32_t>(capacity.steps);
+  arrays.counts = carver.take<std::int32_t>(4);
+  arrays.visit_offsets = carver.take<std::int32_t>(capacity.sequences + 1);
+  arrays.order = carver.take<std::int32_t>(capacity.sequences);
+  arrays.inverse_order = carver.take<std::int32_t>(capacity.sequences);
+  arrays.batch_sizes = carver.take<std::int32_t>(capacity.steps);
   return arrays;
 }
 
@@ -30,15 +30,15 @@ void check_build(const BatchBuild& args, std::size_t workspace_bytes) {
 }  // namespace
 
 std::size_t RaggedArrays::bytes(const Capacity& capacity) {
-  WorkspaceLayout layout(nullptr);
-  carve_arrays(layout, capacity);
-  return layout.bytes();
+  Carver carver(nullptr);
+  carve_arrays(carver, capacity);
+  return carver.bytes();
 }
 
 RaggedArrays RaggedArrays::in(void* memory, const Capacity& capacity) {
   check_memory(memory, bytes(capacity), "memory");
-  WorkspaceLayout layout(memory);
-  return carve_arrays(layout, capacity);
+  Carver carver(memory);
+  return carve_arrays(carver, capacity);
 }
 
 BatchBuilderPlan::BatchBuilderPlan(std::shared_ptr<Backend> backend, const BatchBuilderDesc& desc)

@@ -108,9 +108,6 @@ std::size_t LstmPlan::reserve_bytes() const {
 LstmChoice LstmPlan::choice() const {
   return operation_->choice();
 }
-LstmChoiceDetails choice_details(const LstmPlan& plan) {
-  return plan.operation_->choice();
-}
 
 void LstmPlan::forward(const LstmForward& args, Stream stream) const {
   check_batch(args.batch);

@@ -1,7 +1,8 @@
+#include "host/ops/lstm_choice_text.hpp"
+
 #include <cstdio>
 
 #include "host/base/check.hpp"
-#include "ragtime/lstm_tuning.hpp"
 
 namespace ragtime {
 namespace {
@@ -32,14 +33,14 @@ std::string row(const std::string& mark, const std::string& name, const std::vec
 }
 
 std::string row_of(const LstmPassChoice& option, bool chosen) {
-  const bool persistent = option.algorithm == LstmAlgorithm::persistent, known = option.us > 0 || option.steps > 0;
-  const auto if_persistent = [&](const std::string& text) { return persistent ? text : "-"; };
+  const bool cut = option.algorithm == LstmAlgorithm::persistent, known = option.us > 0 || option.steps > 0;
+  const auto if_cut = [&](const std::string& text) { return cut ? text : "-"; };
   const auto if_known = [&](const std::string& text) { return known ? text : "-"; };
   return row(
       chosen ? "> " : "  ", name_of(option.algorithm),
-      {if_persistent(concat(option.hidden)), if_persistent(concat(option.cluster, option.grid ? " (grid)" : "")),
-       if_persistent(concat(option.slots)), if_persistent(concat(option.clusters)), if_persistent(concat(option.threads)),
-       if_persistent(decimal(static_cast<double>(option.shared_bytes) / 1024, 1)), if_known(concat(option.steps)),
+      {if_cut(concat(option.hidden)), if_cut(concat(option.cluster, option.grid ? " (grid)" : "")),
+       if_cut(concat(option.slots)), if_cut(concat(option.clusters)), if_cut(concat(option.threads)),
+       if_cut(decimal(static_cast<double>(option.shared_bytes) / 1024, 1)), if_known(concat(option.steps)),
        if_known(decimal(option.us_per_step, 3)), if_known(decimal(option.us, 1))});
 }
 
@@ -48,22 +49,22 @@ bool same(const LstmPassChoice& a, const LstmPassChoice& b) {
 }
 
 std::string table(const char* pass, const LstmPassChoice& chosen, const std::vector<LstmPassChoice>& options,
-                  std::size_t max_options) {
+                  std::size_t most) {
   std::vector<std::string> titles;
   for (const Column& column : columns) titles.emplace_back(column.title);
   std::string text = "\n" + row("", std::string(pass) + "  ", titles) + row_of(chosen, true);
   std::size_t others = 0;
   for (const LstmPassChoice& option : options) {
     if (same(option, chosen)) continue;
-    if (++others <= max_options || max_options == 0) text += row_of(option, false);
+    if (++others <= most || most == 0) text += row_of(option, false);
   }
-  if (max_options > 0 && others > max_options) text += concat("  and ", others - max_options, " more\n");
+  if (most > 0 && others > most) text += concat("  and ", others - most, " more\n");
   return text;
 }
 
 }  // namespace
 
-std::string to_text(const LstmChoiceDetails& choice, std::size_t max_options) {
+std::string to_text(const LstmChoice& choice, std::size_t most) {
   std::string text = concat("algorithm   ", name_of(choice.algorithm), ": ", choice.reason, "\n");
   if (choice.costs.empty()) return text;
   text +=
@@ -71,9 +72,9 @@ std::string to_text(const LstmChoiceDetails& choice, std::size_t max_options) {
              choice.graph_takes_any_batch ? "any batch within the capacity"
                                           : "batches with the same number of sequences alive at each step",
              "\ncosts       ", choice.costs, "\n");
-  text += table("forward", choice.forward, choice.forward_options, max_options);
+  text += table("forward", choice.forward, choice.forward_options, most);
   if (!choice.backward_options.empty())
-    text += table("backward", choice.backward, choice.backward_options, max_options);
+    text += table("backward", choice.backward, choice.backward_options, most);
   return text;
 }
 

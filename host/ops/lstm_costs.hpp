@@ -1,7 +1,8 @@
 #pragma once
 
-// Constants of the LSTM's cost model. No number here was measured: all are estimates for a GPU of compute
-// capability 9.0 at 1.75 GHz. An LstmTuning has measured ones in their place.
+// What the LSTM's cost model reckons with. No number here was measured: all are estimates for a GPU of
+// compute capability 9.0 at 1.75 GHz, until `ragtime info --measure` puts what it found on the device in
+// their place.
 //
 // From what:
 //   design    the step-time budget that the kernels were designed by: 700 cycles for a step of backward at
@@ -12,6 +13,7 @@
 //   guess     the order of magnitude
 
 #include <cstdint>
+#include <filesystem>
 #include <map>
 #include <string>
 #include <tuple>
@@ -82,5 +84,19 @@ inline double lstm_row_bytes(DType dtype, bool backward, bool training) {
 inline double lstm_stepwise_row_bytes(DType dtype, bool backward, bool training) {
   return lstm_row_bytes(dtype, backward, training) + 8 * sizeof(float);
 }
+
+// Where the costs of a device are kept; device: Backend::description(). Throws Error(io_error) when the
+// environment names no folder.
+std::filesystem::path lstm_costs_file(const std::string& device);
+
+// From the file where there is one that can be read, with defaults for what it does not tell, else the
+// defaults; `source` says which, and what was wrong. Reads once a process and device.
+const LstmCosts& lstm_costs_of(const std::string& device);
+LstmCosts read_lstm_costs(const std::string& device);  // what its first call does
+
+// The file's content: what measure_lstm measures. Reading throws Error(parse_error) with the path on what is
+// no such content, and on what another device or version of the library wrote.
+std::string lstm_costs_to_text(const LstmCosts& costs, const std::string& device);
+LstmCosts lstm_costs_from_text(const std::string& path, const std::string& text, const std::string& device);
 
 }  // namespace ragtime

@@ -4,7 +4,7 @@
 
 #include <string_view>
 
-#include "ragtime/lstm_tuning.hpp"
+#include "ragtime/lstm.hpp"
 
 namespace ragtime {
 
@@ -26,8 +26,7 @@ inline constexpr LstmDeviceModel lstm_models[] = {
 void check_lstm_desc(const LstmDesc& desc);
 
 #ifdef RAGTIME_CUDA_BACKEND
-LstmChoiceDetails cuda_lstm_choice(const LstmDeviceModel& model,
-                                   const LstmDesc& desc);  // cuda/make_backend.cu
+LstmChoice cuda_lstm_choice(const LstmDeviceModel& model, const LstmDesc& desc);  // cuda/make_backend.cu
 #endif
 
 }  // namespace ragtime

@@ -6,9 +6,10 @@
 #include <chrono>
 #include <cmath>
 
+#include "host/base/atomic_file.hpp"
 #include "host/base/check.hpp"
 #include "host/ops/lstm_costs.hpp"
-#include "ragtime/lstm_tuning.hpp"
+#include "ragtime/lstm_choice.hpp"
 #include "ragtime/ragged_batch.hpp"
 
 namespace ragtime {
@@ -124,7 +125,7 @@ class Measurer {
   PassLines measure(const LstmDesc& desc, std::int64_t busy, std::int64_t short_ones,
                     std::int64_t longest) const {
     const auto most = static_cast<std::int32_t>(std::clamp<std::int64_t>(
-        how_.max_cells / (busy * desc.hidden_size), 8, std::max<std::int64_t>(longest, 8)));
+        how_.most_cells / (busy * desc.hidden_size), 8, std::max<std::int64_t>(longest, 8)));
     const auto few = most / 4;
     const auto time = [&](std::int32_t steps) {
       std::vector<std::int32_t> lengths(static_cast<std::size_t>(busy * (1 + short_ones)), 1);
@@ -138,7 +139,7 @@ class Measurer {
 
   void measure_copies() {
     say("copies in device memory");
-    const std::size_t large = static_cast<std::size_t>(how_.max_cells) * 4, small = large / 4;
+    const std::size_t large = static_cast<std::size_t>(how_.most_cells) * 4, small = large / 4;
     const Buffer from(backend_, large), to(backend_, large);
     backend_->zero(from.data(), large);
     const auto time = [&](std::size_t bytes) {
@@ -155,13 +156,13 @@ class Measurer {
     const DType dtype = how_.dtypes.empty() ? DType::bf16 : how_.dtypes.front();
     LstmDesc desc = desc_of(dtype, 64, false);
     desc.algorithm = LstmAlgorithm::stepwise;
-    const Line alone = measure(desc, 1, 0, how_.max_steps).forward;
+    const Line alone = measure(desc, 1, 0, how_.longest).forward;
     keep(costs_.stepwise_launch_us, alone.step * 1e-3 / launches_a_step);
     stepwise_fixed_ns_ = alone.fixed;
 
-    desc.hidden_size = how_.max_hidden > 0 ? std::min<std::int64_t>(how_.max_hidden, 1024) : 1024;
+    desc.hidden_size = how_.largest_hidden > 0 ? std::min<std::int64_t>(how_.largest_hidden, 1024) : 1024;
     constexpr std::int64_t steps = 16;
-    const std::int64_t many = std::max<std::int64_t>(how_.max_cells / desc.hidden_size / steps, 1);
+    const std::int64_t many = std::max<std::int64_t>(how_.most_cells / desc.hidden_size / steps, 1);
     const double ns = measure(desc, many, 0, steps).forward.step;
     const double hidden = static_cast<double>(desc.hidden_size), rows = static_cast<double>(many);
     const double others =
@@ -171,18 +172,18 @@ class Measurer {
     keep(costs_.stepwise_flops_per_ns, rows * 8 * hidden * hidden / (ns - others));
   }
 
-  // Every size that the persistent algorithm has kernels for, each in all its configurations.
+  // Every size that the persistent algorithm has kernels for, each in all its cuts.
   void measure_kernels(DType dtype) {
     std::int64_t hidden = 1;
-    while (how_.max_hidden == 0 || hidden <= how_.max_hidden) {
+    while (how_.largest_hidden == 0 || hidden <= how_.largest_hidden) {
       const std::vector<LstmPassChoice> options = options_of(desc_of(dtype, hidden, false));
       if (options.empty()) return;
       hidden = options.front().hidden;
-      if (how_.max_hidden > 0 && hidden > how_.max_hidden) return;
-      const std::vector<LstmKernelConfig> trained = configs_of(desc_of(dtype, hidden, true));
+      if (how_.largest_hidden > 0 && hidden > how_.largest_hidden) return;
+      const std::vector<LstmCut> trained = cuts_of(desc_of(dtype, hidden, true));
       for (const LstmPassChoice& option : options) {
-        const LstmKernelConfig config = {option.cluster, option.slots};
-        measure_kernel(dtype, option, std::find(trained.begin(), trained.end(), config) != trained.end());
+        const LstmCut cut = {option.cluster, option.slots};
+        measure_kernel(dtype, option, std::find(trained.begin(), trained.end(), cut) != trained.end());
       }
       ++hidden;
     }
@@ -197,7 +198,7 @@ class Measurer {
     desc.slots = option.slots;
     say(concat(name_of(dtype), ", ", option.hidden, " units, clusters of ", option.cluster, ", ",
                option.slots, " slots"));
-    const PassLines lines = measure(desc, option.clusters, option.slots - 1, how_.max_steps);
+    const PassLines lines = measure(desc, option.clusters, option.slots - 1, how_.longest);
     const auto keep_step = [&](bool backward, double ns) {
       if (ns > 0)
         costs_.measured_step_ns[{backward, dtype, option.hidden, option.cluster, option.slots}] = ns;
@@ -212,16 +213,16 @@ class Measurer {
   // With so many sequences that all clusters are in use.
   std::vector<LstmPassChoice> options_of(LstmDesc desc) const {
     desc.capacity = {std::int64_t{1} << 16, std::int64_t{1} << 16, 0, 1};
-    std::vector<LstmPassChoice> options = choice_details(LstmPlan(backend_, desc)).forward_options;
+    std::vector<LstmPassChoice> options = LstmPlan(backend_, desc).choice().forward_options;
     std::erase_if(options,
                   [](const LstmPassChoice& option) { return option.algorithm != LstmAlgorithm::persistent; });
     return options;
   }
-  std::vector<LstmKernelConfig> configs_of(LstmDesc desc) const {
+  std::vector<LstmCut> cuts_of(LstmDesc desc) const {
     desc.capacity = {1, 1, 0, 1};
-    const LstmChoiceDetails choice = choice_details(LstmPlan(backend_, desc));
+    const LstmChoice choice = LstmPlan(backend_, desc).choice();
     for (const LstmPassChoice& option : choice.forward_options)
-      if (option.hidden == desc.hidden_size) return choice.kernel_configs;
+      if (option.hidden == desc.hidden_size) return choice.cuts;
     return {};  // this size has no kernel for backward; that of a larger one serves
   }
 
@@ -242,15 +243,24 @@ class Measurer {
 
 }  // namespace
 
-std::shared_ptr<const LstmTuning> measure_lstm(const std::shared_ptr<Backend>& backend,
-                                               const LstmMeasurement& measurement,
-                                               const std::function<void(const std::string&)>& progress) {
+std::filesystem::path measure_lstm(const std::shared_ptr<Backend>& backend,
+                                   const LstmMeasurement& measurement,
+                                   const std::function<void(const std::string&)>& progress) {
   check(backend != nullptr, ErrorCode::invalid_argument, "backend is null: expected one from make_backend");
   check(backend->device() == DeviceType::cuda, ErrorCode::unsupported,
         "the LSTM of the cpu backend has one algorithm: there is nothing to measure for a choice");
-  check(measurement.max_cells > 0, ErrorCode::invalid_argument, "max_cells is ", measurement.max_cells,
+  check(measurement.most_cells > 0, ErrorCode::invalid_argument, "most_cells is ", measurement.most_cells,
         ": expected 1 or more");
-  return std::make_shared<const LstmTuning>(backend->description(), Measurer(backend, measurement, progress).run());
+  const std::string device = backend->description();
+  const std::filesystem::path path = lstm_costs_file(device);
+  std::error_code problem;
+  std::filesystem::create_directories(path.parent_path(), problem);
+  check(!problem, ErrorCode::io_error, "creating the folder ", path.parent_path().string(),
+        " failed: ", problem.message());
+  AtomicFile file(path);
+  file.write(lstm_costs_to_text(Measurer(backend, measurement, progress).run(), device));
+  file.commit();
+  return path;
 }
 
 }  // namespace ragtime

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "host/ops/validate.hpp"
-#include "host/runtime/workspace_layout.hpp"
+#include "host/runtime/carve.hpp"
 #include "ragtime/ragged_batch.hpp"
 
 namespace ragtime {
@@ -14,8 +14,8 @@ namespace ragtime {
 struct LstmStepPlan::State {
   State(std::shared_ptr<Backend> given, const LstmStepDesc& step)
       : desc(step), backend(std::move(given)), batch(backend), plan(backend, lstm_desc(step)) {
-    lay_out_workspace(nullptr);  // throws where there can be no such memory
-    if (desc.training) lay_out_reserve(nullptr);
+    carve_workspace(nullptr);  // throws where there can be no such memory
+    if (desc.training) carve_reserve(nullptr);
     const std::vector<std::int32_t> lengths(static_cast<std::size_t>(step.sequences), 1);
     batch.load(RaggedLayout::from_lengths(lengths));
     backend->synchronize();
@@ -45,8 +45,8 @@ struct LstmStepPlan::State {
   };
 
   // Forward keeps y in the reserve when training (backward reads it), else in the workspace.
-  Memory lay_out(const void* memory, bool with_y, bool with_states, std::size_t lstm_bytes) const {
-    WorkspaceLayout layout(memory);
+  Memory carve(const void* memory, bool with_y, bool with_states, std::size_t lstm_bytes) const {
+    Carver carver(memory);
     // Of states as wide as `width`, of so many layers.
     const auto bytes = [&](std::int64_t layers, std::int64_t width) {
       std::int64_t product = static_cast<std::int64_t>(size_of(desc.dtype));
@@ -58,19 +58,17 @@ struct LstmStepPlan::State {
     };
     const std::int64_t projected = plan.desc().output_size();
     Memory cut{};
-    if (with_y) cut.y = layout.take<std::byte>(bytes(1, projected));
-    if (with_states) cut.h = layout.take<std::byte>(bytes(desc.num_layers, projected));
-    if (with_states) cut.c = layout.take<std::byte>(bytes(desc.num_layers, desc.hidden_size));
-    cut.lstm = layout.take<std::byte>(static_cast<std::int64_t>(lstm_bytes));
-    cut.bytes = layout.bytes();
+    if (with_y) cut.y = carver.take<std::byte>(bytes(1, projected));
+    if (with_states) cut.h = carver.take<std::byte>(bytes(desc.num_layers, projected));
+    if (with_states) cut.c = carver.take<std::byte>(bytes(desc.num_layers, desc.hidden_size));
+    cut.lstm = carver.take<std::byte>(static_cast<std::int64_t>(lstm_bytes));
+    cut.bytes = carver.bytes();
     return cut;
   }
-  Memory lay_out_workspace(const void* memory) const {
-    return lay_out(memory, !desc.training, !desc.training, plan.workspace_bytes());
+  Memory carve_workspace(const void* memory) const {
+    return carve(memory, !desc.training, !desc.training, plan.workspace_bytes());
   }
-  Memory lay_out_reserve(const void* memory) const {
-    return lay_out(memory, true, false, plan.reserve_bytes());
-  }
+  Memory carve_reserve(const void* memory) const { return carve(memory, true, false, plan.reserve_bytes()); }
 
   LstmStepDesc desc;
   std::shared_ptr<Backend> backend;
@@ -88,10 +86,10 @@ LstmStepPlan::LstmStepPlan(LstmStepPlan&&) noexcept = default;
 LstmStepPlan& LstmStepPlan::operator=(LstmStepPlan&&) noexcept = default;
 
 std::size_t LstmStepPlan::workspace_bytes() const {
-  return state_->lay_out_workspace(nullptr).bytes;
+  return state_->carve_workspace(nullptr).bytes;
 }
 std::size_t LstmStepPlan::reserve_bytes() const {
-  return state_->desc.training ? state_->lay_out_reserve(nullptr).bytes : 0;
+  return state_->desc.training ? state_->carve_reserve(nullptr).bytes : 0;
 }
 
 void LstmStepPlan::forward(const LstmStepForward& args, Stream stream) const {
@@ -105,7 +103,7 @@ void LstmStepPlan::forward(const LstmStepForward& args, Stream stream) const {
   check(!training || (is_kept(args.h_next) && is_kept(args.c_next)), ErrorCode::invalid_argument,
         "h_next and c_next are the same memory as h and c: backward needs both, expected separate memory "
         "when training");
-  const State::Memory workspace = state.lay_out_workspace(args.workspace);
+  const State::Memory workspace = state.carve_workspace(args.workspace);
 
   LstmForward forward;
   forward.batch = state.batch.view();
@@ -117,7 +115,7 @@ void LstmStepPlan::forward(const LstmStepForward& args, Stream stream) const {
   forward.c_n = args.c_next;
   forward.workspace = workspace.lstm;
   if (training) {
-    const State::Memory reserve = state.lay_out_reserve(args.reserve);
+    const State::Memory reserve = state.carve_reserve(args.reserve);
     forward.y = reserve.y;
     forward.reserve = reserve.lstm;
   } else {
@@ -141,7 +139,7 @@ void LstmStepPlan::backward(const LstmStepBackward& args, Stream stream) const {
         "backward needs a plan with training = true; this one has false");
   check_memory(args.workspace, workspace_bytes(), "workspace");
   check_memory(args.reserve, reserve_bytes(), "reserve");
-  const State::Memory reserve = state_->lay_out_reserve(args.reserve);
+  const State::Memory reserve = state_->carve_reserve(args.reserve);
 
   LstmBackward backward;
   backward.batch = state_->batch.view();
@@ -157,7 +155,7 @@ void LstmStepPlan::backward(const LstmStepBackward& args, Stream stream) const {
   backward.d_c0 = args.d_c;
   backward.gradients = args.gradients;
   backward.accumulate = args.accumulate;
-  backward.workspace = state_->lay_out_workspace(args.workspace).lstm;
+  backward.workspace = state_->carve_workspace(args.workspace).lstm;
   backward.reserve = reserve.lstm;
   state_->plan.backward(backward, stream);
 }

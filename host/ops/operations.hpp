@@ -11,7 +11,7 @@
 #include "ragtime/final_state.hpp"
 #include "ragtime/layout.hpp"
 #include "ragtime/linear.hpp"
-#include "ragtime/lstm_tuning.hpp"
+#include "ragtime/lstm.hpp"
 #include "ragtime/masked_loss.hpp"
 #include "ragtime/segment_pool.hpp"
 
@@ -45,7 +45,7 @@ struct LstmOperation {
   virtual ~LstmOperation() = default;
   virtual std::size_t workspace_bytes() const = 0;
   virtual std::size_t reserve_bytes() const = 0;
-  virtual LstmChoiceDetails choice() const = 0;
+  virtual LstmChoice choice() const = 0;
   virtual void forward(const LstmForward& args, Stream stream) const = 0;
   virtual void backward(const LstmBackward& args, Stream stream) const = 0;
 };

@@ -36,9 +36,8 @@ void check_inputs(const SegmentPoolDesc& desc, const Args& args) {
   if (desc.items > 0) {
     check_given(args.values, "values");
     if (desc.vocab_size > 0) check_given(args.codes, "codes");
+    if (desc.weighted) check_given(args.weights, "weights");
   }
-  check(args.weights == nullptr || desc.mode != PoolMode::last, ErrorCode::invalid_argument,
-        "weights are given with mode last: expected null, or sum, mean, max or attention");
   if (desc.mode == PoolMode::attention) check_attention(args.attention);
 }
 
@@ -58,6 +57,8 @@ SegmentPoolPlan::SegmentPoolPlan(std::shared_ptr<Backend> backend, const Segment
     check_size(desc.attention_width, 1, "attention_width");
     check_count(desc.attention_width, "attention_width");
   }
+  check(!desc.weighted || desc.mode != PoolMode::last, ErrorCode::invalid_argument,
+        "weighted is true with mode last: expected sum, mean, max or attention");
   operation_ = operations_for(backend_, desc.dtype).segment_pool(desc);
 }
 

@@ -45,13 +45,13 @@ inline void check_batch(const RaggedView& batch) {
   check_given(batch.batch_sizes, "batch.batch_sizes");
 }
 
-// Workspaces and reserves.
+// Workspaces and reserves; any allocator aligns them as wanted.
 inline void check_memory(const void* memory, std::size_t bytes, const char* name) {
   check(bytes == 0 || memory != nullptr, ErrorCode::invalid_argument, name, " is null: expected ", bytes,
         " bytes");
-  check(bytes == 0 || reinterpret_cast<std::uintptr_t>(memory) % workspace_alignment == 0,
+  check(bytes == 0 || reinterpret_cast<std::uintptr_t>(memory) % alignof(std::max_align_t) == 0,
         ErrorCode::invalid_argument, name, " is at ", memory, ": expected memory aligned to ",
-        workspace_alignment, " bytes");
+        alignof(std::max_align_t), " bytes");
 }
 
 }  // namespace ragtime

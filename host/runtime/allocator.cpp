@@ -29,12 +29,6 @@ class BackendWithAllocator final : public Backend {
     return memory;
   }
   void deallocate(void* memory, std::size_t bytes) noexcept override { allocator_.deallocate(memory, bytes); }
-  void deallocate_on_stream(void* memory, std::size_t bytes, Stream stream) noexcept override {
-    if (allocator_.deallocate_on_stream)
-      allocator_.deallocate_on_stream(memory, bytes, stream);
-    else
-      allocator_.deallocate(memory, bytes);
-  }
 
   void copy(void* to, const void* from, std::size_t bytes, CopyKind kind, Stream stream) override {
     backend_->copy(to, from, bytes, kind, stream);
@@ -50,7 +44,7 @@ class BackendWithAllocator final : public Backend {
   }
   Stream make_stream() override { return backend_->make_stream(); }
   void free_stream(Stream stream) noexcept override { backend_->free_stream(stream); }
-  void wait(Stream stream, Stream dependency) override { backend_->wait(stream, dependency); }
+  void order(Stream earlier, Stream later) override { backend_->order(earlier, later); }
 
   const OperationFactory& operations() const override { return backend_->operations(); }
 

@@ -52,10 +52,6 @@ std::vector<std::string> backends_built() {
   return names;
 }
 
-void Backend::deallocate_on_stream(void* memory, std::size_t bytes, Stream) noexcept {
-  deallocate(memory, bytes);
-}
-
 void* Backend::allocate_host(std::size_t bytes) {
   void* memory = ::operator new(bytes, host_alignment, std::nothrow);
   check(memory != nullptr, ErrorCode::out_of_memory, "allocating ", bytes, " bytes of host memory failed");
@@ -70,6 +66,6 @@ Stream Backend::make_stream() {
   return {};
 }
 void Backend::free_stream(Stream) noexcept {}
-void Backend::wait(Stream, Stream) {}
+void Backend::order(Stream, Stream) {}
 
 }  // namespace ragtime

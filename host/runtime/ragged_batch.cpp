@@ -37,6 +37,35 @@ void check_vocab_size(std::int64_t vocab_size) {
         ": expected the size of the vocabulary, or 0 for no check");
 }
 
+// Everything that follows from visit_offsets, which are right by now.
+void complete(RaggedLayout& layout, const RaggedOptions& options) {
+  const auto& offsets = layout.visit_offsets;
+  const std::int32_t sequences = static_cast<std::int32_t>(offsets.size()) - 1;
+  std::int32_t zeros = 0, first_zero = 0, longest = 0;
+  for (std::int32_t b = 0; b < sequences; ++b) {
+    const std::int32_t length = offsets[b + 1] - offsets[b];
+    if (length == 0 && zeros++ == 0) first_zero = b;
+    longest = std::max(longest, length);
+  }
+  check(options.allow_zero_length || zeros == 0, ErrorCode::invalid_argument, zeros,
+        zeros == 1 ? " sequence has" : " sequences have", " zero length, first at ", first_zero,
+        ": expected at least one visit each (RaggedOptions::allow_zero_length lets them pass)");
+
+  layout.order.resize(sequences);
+  std::iota(layout.order.begin(), layout.order.end(), 0);
+  std::stable_sort(layout.order.begin(), layout.order.end(), [&](std::int32_t a, std::int32_t b) {
+    return offsets[a + 1] - offsets[a] > offsets[b + 1] - offsets[b];
+  });
+  layout.inverse_order.resize(sequences);
+  for (std::int32_t i = 0; i < sequences; ++i) layout.inverse_order[layout.order[i]] = i;
+
+  layout.batch_sizes.assign(longest, 0);
+  for (std::int32_t alive = sequences, t = 0; t < longest; ++t) {
+    while (layout.length(layout.order[alive - 1]) <= t) --alive;
+    layout.batch_sizes[t] = alive;
+  }
+}
+
 void check_code(std::int32_t code, std::int64_t vocab_size, std::size_t patient, std::size_t visit,
                 std::size_t position) {
   check(vocab_size == 0 || (code >= 0 && code < vocab_size), ErrorCode::out_of_range, "codes[", patient, "][",
@@ -58,41 +87,11 @@ std::int64_t prefix_length(std::span<const std::uint8_t> mask, std::int64_t b, s
 
 }  // namespace
 
-// All else follows from visit_offsets.
-RaggedLayout::RaggedLayout(std::vector<std::int32_t> visit_offsets, const RaggedOptions& options)
-    : visit_offsets_(std::move(visit_offsets)) {
-  const auto& offsets = visit_offsets_;
-  const std::int32_t sequences = static_cast<std::int32_t>(offsets.size()) - 1;
-  std::int32_t zeros = 0, first_zero = 0, longest = 0;
-  for (std::int32_t b = 0; b < sequences; ++b) {
-    const std::int32_t length = offsets[b + 1] - offsets[b];
-    if (length == 0 && zeros++ == 0) first_zero = b;
-    longest = std::max(longest, length);
-  }
-  check(options.allow_zero_length || zeros == 0, ErrorCode::invalid_argument, zeros,
-        zeros == 1 ? " sequence has" : " sequences have", " zero length, first at ", first_zero,
-        ": expected at least one visit each (RaggedOptions::allow_zero_length lets them pass)");
-
-  order_.resize(sequences);
-  std::iota(order_.begin(), order_.end(), 0);
-  std::stable_sort(order_.begin(), order_.end(), [&](std::int32_t a, std::int32_t b) {
-    return offsets[a + 1] - offsets[a] > offsets[b + 1] - offsets[b];
-  });
-  inverse_order_.resize(sequences);
-  for (std::int32_t i = 0; i < sequences; ++i) inverse_order_[order_[i]] = i;
-
-  batch_sizes_.assign(longest, 0);
-  for (std::int32_t alive = sequences, t = 0; t < longest; ++t) {
-    while (length(order_[alive - 1]) <= t) --alive;
-    batch_sizes_[t] = alive;
-  }
-}
-
 RaggedLayout RaggedLayout::from_lengths(std::span<const std::int32_t> lengths, RaggedOptions options) {
-  std::vector<std::int32_t> visit_offsets = {0};
+  RaggedLayout layout;
   check(static_cast<std::int64_t>(lengths.size()) < most, ErrorCode::invalid_argument, "lengths has ",
         lengths.size(), " elements: expected at most 2^31 - 2");
-  visit_offsets.reserve(lengths.size() + 1);
+  layout.visit_offsets.reserve(lengths.size() + 1);
   std::int64_t rows = 0;
   for (std::size_t b = 0; b < lengths.size(); ++b) {
     check(lengths[b] >= 0, ErrorCode::invalid_argument, "lengths[", b, "] = ", lengths[b],
@@ -100,9 +99,10 @@ RaggedLayout RaggedLayout::from_lengths(std::span<const std::int32_t> lengths, R
     rows += lengths[b];
     check(rows <= most, ErrorCode::invalid_argument,
           "lengths add up to more than 2147483647 rows, at lengths[", b, "]");
-    visit_offsets.push_back(static_cast<std::int32_t>(rows));
+    layout.visit_offsets.push_back(static_cast<std::int32_t>(rows));
   }
-  return {std::move(visit_offsets), options};
+  complete(layout, options);
+  return layout;
 }
 
 RaggedLayout RaggedLayout::from_offsets(std::span<const std::int32_t> visit_offsets, RaggedOptions options) {
@@ -116,7 +116,10 @@ RaggedLayout RaggedLayout::from_offsets(std::span<const std::int32_t> visit_offs
     check(visit_offsets[b] >= visit_offsets[b - 1], ErrorCode::invalid_argument, "visit_offsets[", b,
           "] = ", visit_offsets[b], " is smaller than visit_offsets[", b - 1, "] = ", visit_offsets[b - 1],
           ": offsets must not decrease");
-  return {std::vector<std::int32_t>(visit_offsets.begin(), visit_offsets.end()), options};
+  RaggedLayout layout;
+  layout.visit_offsets.assign(visit_offsets.begin(), visit_offsets.end());
+  complete(layout, options);
+  return layout;
 }
 
 RaggedLayout RaggedLayout::from_mask(std::span<const std::uint8_t> mask, std::int64_t sequences,

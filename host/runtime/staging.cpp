@@ -21,7 +21,6 @@ void Staging::copy(HostBuffer& host, Buffer& device, Stream stream) const {
   for (const Piece& piece : pieces_)
     if (piece.bytes > 0) std::memcpy(host.as<std::byte>() + piece.begin, piece.data, piece.bytes);
   backend_->copy(device.data(), host.data(), bytes_, CopyKind::to_device, stream);
-  device.used_on(stream);
 }
 
 }  // namespace ragtime

@@ -61,7 +61,6 @@ Status::Status(std::shared_ptr<Backend> backend)
 }
 
 void Status::check(Stream stream) {
-  memory_.used_on(stream);
   std::uint64_t word = no_fault;
   backend_->copy(&word, memory_.data(), sizeof(word), CopyKind::to_host, stream);
   backend_->synchronize(stream);
@@ -71,9 +70,8 @@ void Status::check(Stream stream) {
   backend_->synchronize(stream);
   const auto fault = static_cast<Fault>(word & 0xFF);
   const std::uint64_t position = word << 1 >> 9;  // without the highest bit
-  throw FaultError(
-      fault, position,
-      fault == Fault::beyond_capacity ? explain_beyond(position) : concat(explain(fault), position));
+  if (fault == Fault::beyond_capacity) fail(ErrorCode::out_of_range, explain_beyond(position));
+  fail(ErrorCode::out_of_range, explain(fault), position);
 }
 
 }  // namespace ragtime

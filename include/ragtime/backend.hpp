@@ -38,8 +38,6 @@ class Backend {
   virtual void* allocate(std::size_t bytes) = 0;
   // Takes back memory that allocate gave for that many bytes. Nothing that is queued may still use it.
   virtual void deallocate(void* memory, std::size_t bytes) noexcept = 0;
-  // The same, where what is queued on the stream by now may still use it.
-  virtual void deallocate_on_stream(void* memory, std::size_t bytes, Stream stream) noexcept;
 
   // Queues a copy of that many bytes. `from` and `to` do not overlap, and are where kind says.
   virtual void copy(void* to, const void* from, std::size_t bytes, CopyKind kind, Stream stream = {}) = 0;
@@ -59,8 +57,8 @@ class Backend {
   virtual Stream make_stream();
   // Takes back what make_stream gave.
   virtual void free_stream(Stream stream) noexcept;
-  // Later work on the stream waits for the work that is already submitted to the dependency.
-  virtual void wait(Stream stream, Stream dependency);
+  // What is queued on `later` from now on waits for what is queued on `earlier` by now.
+  virtual void order(Stream earlier, Stream later);
 
   // What plans are made of; nothing for users.
   virtual const OperationFactory& operations() const = 0;
@@ -79,14 +77,10 @@ struct Allocator {
   // Error(out_of_memory).
   std::function<void*(std::size_t bytes)> allocate;
   std::function<void(void* memory, std::size_t bytes)> deallocate;  // what allocate gave, with its size
-  // May be empty. If not, memory whose last user is known to be on a stream comes back by this one: it may be used again
-  // by what is queued on the stream from now on, and elsewhere once that much of the stream is done. deallocate gets the
-  // rest, which was never used on a stream.
-  std::function<void(void* memory, std::size_t bytes, Stream stream)> deallocate_on_stream;
 };
 
 // The same device and operations, with memory from the allocator: Buffers, batches, models, optimizers, and
-// what plans keep. Throws Error(invalid_argument) where the backend or one of the first two functions is missing.
+// what plans keep. Throws Error(invalid_argument) where one of the three is missing.
 std::shared_ptr<Backend> with_allocator(std::shared_ptr<Backend> backend, Allocator allocator);
 
 // Names of the backends compiled into this library: "cpu", and "cuda" where it was built with it.
@@ -100,8 +94,6 @@ int cpu_threads();  // how many threads the CPU backend may use
 // Memory of a backend with an owner: Buffer and HostBuffer. Empty after a move.
 template <void* (Backend::*take)(std::size_t), void (Backend::*give_back)(void*, std::size_t) noexcept>
 class OwnedMemory {
-  static constexpr bool is_device = take == &Backend::allocate;
-
  public:
   OwnedMemory() = default;  // empty
   // Takes that many bytes of the backend's memory; 0: empty. Throws Error(out_of_memory).
@@ -110,14 +102,7 @@ class OwnedMemory {
     if (bytes_ > 0) memory_ = ((*backend_).*take)(bytes_);
   }
   ~OwnedMemory() {
-    if (memory_ == nullptr) return;
-    if constexpr (is_device) {
-      if (is_used_) {
-        backend_->deallocate_on_stream(memory_, bytes_, stream_);
-        return;
-      }
-    }
-    ((*backend_).*give_back)(memory_, bytes_);
+    if (memory_ != nullptr) ((*backend_).*give_back)(memory_, bytes_);
   }
   // Takes over the memory of the other one, which is then empty.
   OwnedMemory(OwnedMemory&& other) noexcept { swap(other); }
@@ -134,27 +119,17 @@ class OwnedMemory {
     return static_cast<T*>(memory_);
   }
   std::size_t bytes() const { return bytes_; }  // 0 when empty
-  // Of device memory: work that uses it is queued on the stream. It is given back behind what is queued there by then; of
-  // several streams the last one that was named counts.
-  void used_on(Stream stream) requires is_device {
-    stream_ = stream;
-    is_used_ = true;
-  }
   // Exchanges the memory with that of the other one.
   void swap(OwnedMemory& other) noexcept {
     std::swap(backend_, other.backend_);
     std::swap(memory_, other.memory_);
     std::swap(bytes_, other.bytes_);
-    std::swap(stream_, other.stream_);
-    std::swap(is_used_, other.is_used_);
   }
 
  private:
   std::shared_ptr<Backend> backend_;
   void* memory_ = nullptr;
   std::size_t bytes_ = 0;
-  Stream stream_ = {};
-  bool is_used_ = false;
 };
 
 using Buffer = OwnedMemory<&Backend::allocate, &Backend::deallocate>;  // device memory

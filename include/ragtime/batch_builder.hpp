@@ -28,7 +28,7 @@ struct RaggedArrays {
   // outside [0, 2^31).
   static std::size_t bytes(const Capacity& capacity);
   // All of them in one piece of device memory of bytes(capacity). Throws as bytes does, and
-  // Error(invalid_argument) on memory that is null or not aligned to workspace_alignment.
+  // Error(invalid_argument) on memory that is null or not aligned to 16 bytes.
   static RaggedArrays in(void* memory, const Capacity& capacity);
 
   // For operations; right once what builds it has run on the same stream. sequence_ids as in RaggedView. The

@@ -17,7 +17,7 @@ namespace ragtime {
 // How the CUDA backend runs the recurrence; the CPU backend has its own way, which is what automatic means
 // there.
 enum class LstmAlgorithm : std::uint8_t {
-  automatic,   // persistent or stepwise, whichever the cost model predicts to be faster
+  automatic,   // persistent or stepwise, whichever the cost model takes for faster
   stepwise,    // per step one product over the sequences still alive and one kernel; any size
   cudnn,       // cuDNN's own RNN; where the build and the machine have it
   persistent,  // one launch for all steps, weights on chip where they fit; no projection, no strict f32
@@ -25,10 +25,8 @@ enum class LstmAlgorithm : std::uint8_t {
 
 const char* name_of(LstmAlgorithm algorithm);  // "automatic", "stepwise", "cudnn" or "persistent"
 
-class LstmTuning;
-
 // An LSTM, as torch.nn.LSTM describes it, and how it is to be run. cluster and slots are 0 or of one of
-// LstmChoiceDetails::kernel_configs, else Error(unsupported).
+// LstmChoice::cuts, else Error(unsupported).
 struct LstmDesc {
   DType dtype = DType::f32;      // of everything below
   std::int64_t input_size = 0;   // of layer 0; 1 to 2^28 - 1
@@ -48,10 +46,6 @@ struct LstmDesc {
   int slots = 0;      // persistent: sequences that a cluster runs at once; 0: chosen
   // persistent: every batch comes with host_counts, so no memory is kept for products over the capacity
   bool rows_on_host = false;
-  // CUDA: costs measured on the device (lstm_tuning.hpp), by which automatic, and what is left open of cluster and
-  // slots, are chosen; null: the library's estimates. Nothing else decides, so a plan of the same description on the
-  // same device is the same in every run.
-  std::shared_ptr<const LstmTuning> tuning;
   Capacity capacity;  // sequences, rows, steps
 
   std::int64_t directions() const { return bidirectional ? 2 : 1; }                     // D
@@ -123,16 +117,50 @@ struct LstmBackward {
   const void* reserve = nullptr;             // [reserve_bytes()] as forward left it
 };
 
-// What a plan runs and why; lstm_tuning.hpp has the details.
+// How one pass runs, or could run, and what the cost model expects of that at the plan's capacity. Times
+// leave out what all algorithms do alike: the products over all rows, before and after the recurrence.
+struct LstmPassChoice {
+  LstmAlgorithm algorithm = LstmAlgorithm::automatic;  // that runs the pass
+  // This and the next five are of the persistent algorithm, else 0.
+  int hidden = 0;                // Hp, units of the kernel: H, and zeros behind them
+  int cluster = 0;               // C, thread blocks of a cluster
+  int slots = 0;                 // S, sequences that a cluster runs at once
+  int clusters = 0;              // launched, of all directions together
+  int threads = 0;               // of a block
+  std::size_t shared_bytes = 0;  // of a block
+  // Microseconds. This and the next two are 0 where nothing is known of the algorithm.
+  double us_per_step = 0;
+  std::int64_t steps = 0;  // of one layer, one after the other
+  double us = 0;           // microseconds, of all layers
+  // The blocks of a cluster are a group anywhere on the device, and exchange through memory; it needs no
+  // clusters of the device, and holds more units than one of those.
+  bool grid = false;
+};
+
+// What a description can ask for by LstmDesc::cluster and slots.
+struct LstmCut {
+  int cluster = 0;  // C
+  int slots = 0;    // S
+  friend bool operator==(const LstmCut&, const LstmCut&) = default;
+};
+
+// What a plan runs and why.
 struct LstmChoice {
   LstmAlgorithm algorithm = LstmAlgorithm::automatic;  // that runs; automatic on the CPU
   std::string reason;                                  // one line for a person
+  LstmPassChoice forward;                              // how forward runs
+  LstmPassChoice backward;                             // as it was made, without training
   // Whether a CUDA graph that captured a run may be replayed over any batch within the capacity; false: over
   // batches with the same host_counts and host_batch_sizes.
   bool graph_takes_any_batch = false;
+  // All that was compared, the fastest first: every cut of the persistent algorithm that this description can
+  // have, and stepwise.
+  std::vector<LstmPassChoice> forward_options;
+  std::vector<LstmPassChoice> backward_options;  // empty without training
+  std::vector<LstmCut> cuts;                     // that can be forced: those which every pass of the plan has
+  std::string costs;  // where the predictions come from, one line; empty where there are none
 };
 
-struct LstmChoiceDetails;
 struct LstmOperation;
 
 // An LSTM ready to run. A plan never changes: several threads may run it at once, each with a workspace and a
@@ -149,9 +177,9 @@ class LstmPlan {
   const LstmDesc& desc() const { return desc_; }  // as given
   std::size_t workspace_bytes() const;            // enough for forward and for backward
   std::size_t reserve_bytes() const;              // 0 without training
-  LstmChoice choice() const;                      // what runs, and why
+  LstmChoice choice() const;                      // what runs, and what else could
   // Queues a run on the stream. Throws Error(invalid_argument) on a null pointer that is needed, on weights
-  // that this plan does not have, on a workspace or reserve not aligned to workspace_alignment and on a dropout site at
+  // that this plan does not have, on a workspace or reserve not aligned to 16 bytes and on a dropout site at
   // which the last layer's would be beyond 65535, and Error(out_of_range) on a batch beyond the capacity,
   // where the host sees it. Then nothing is written.
   //
@@ -166,8 +194,6 @@ class LstmPlan {
   void backward(const LstmBackward& args, Stream stream = {}) const;
 
  private:
-  friend LstmChoiceDetails choice_details(const LstmPlan& plan);
-
   LstmDesc desc_;
   std::shared_ptr<Backend> backend_;
   std::unique_ptr<LstmOperation> operation_;

@@ -19,11 +19,18 @@ struct RaggedOptions {
   bool allow_zero_length = false;
 };
 
-// Which rows belong to which sequence, and in which order to take them. Made by the functions below only, so that it always
-// adds up.
-class RaggedLayout {
- public:
-  RaggedLayout() = default;  // of no sequences
+// Which rows belong to which sequence, and in which order to take them.
+struct RaggedLayout {
+  std::vector<std::int32_t> visit_offsets = {0};  // [B+1]
+  std::vector<std::int32_t> order;                // [B] sequences, longest first, stable
+  std::vector<std::int32_t> inverse_order;        // [B] order[inverse_order[b]] == b
+  std::vector<std::int32_t> batch_sizes;          // [T] sequences alive at step t
+
+  std::int32_t sequences() const { return static_cast<std::int32_t>(order.size()); }    // B
+  std::int32_t rows() const { return visit_offsets.back(); }                            // N
+  std::int32_t steps() const { return static_cast<std::int32_t>(batch_sizes.size()); }  // T
+  // Rows of sequence b, in [0, B).
+  std::int32_t length(std::int32_t b) const { return visit_offsets[b + 1] - visit_offsets[b]; }
 
   // lengths [B]. Throws Error on a negative length, on a zero length unless allowed, on more than 2^31 - 1
   // rows.
@@ -35,25 +42,6 @@ class RaggedLayout {
   // has sequences x steps elements.
   static RaggedLayout from_mask(std::span<const std::uint8_t> mask, std::int64_t sequences,
                                 std::int64_t steps, RaggedOptions options = {});
-
-  const std::vector<std::int32_t>& visit_offsets() const { return visit_offsets_; }  // [B+1]
-  const std::vector<std::int32_t>& order() const { return order_; }  // [B] sequences, longest first, stable
-  // [B] order()[inverse_order()[b]] == b
-  const std::vector<std::int32_t>& inverse_order() const { return inverse_order_; }
-  const std::vector<std::int32_t>& batch_sizes() const {
-    return batch_sizes_;
-  }  // [T] sequences alive at step t
-
-  std::int32_t sequences() const { return static_cast<std::int32_t>(order_.size()); }       // B
-  std::int32_t rows() const { return visit_offsets_.empty() ? 0 : visit_offsets_.back(); }  // N
-  std::int32_t steps() const { return static_cast<std::int32_t>(batch_sizes_.size()); }     // T
-  // Rows of sequence b, in [0, B).
-  std::int32_t length(std::int32_t b) const { return visit_offsets_[b + 1] - visit_offsets_[b]; }
-
- private:
-  RaggedLayout(std::vector<std::int32_t> visit_offsets, const RaggedOptions& options);  // right ones
-
-  std::vector<std::int32_t> visit_offsets_ = {0}, order_, inverse_order_, batch_sizes_;
 };
 
 using VisitCodes = std::vector<std::int32_t>;   // one visit's codes
@@ -101,8 +89,8 @@ class DeviceBatch {
   // holds for every batch of that size, where the operations can do without the host (lstm.hpp). Batches must
   // have code_weights or not as code_weights says. Throws Error(invalid_argument) after the first load, and
   // on a capacity outside [0, 2^31).
-  void pin_addresses(const Capacity& capacity, bool code_weights = false);
-  bool has_pinned_addresses() const { return has_pinned_addresses_; }  // whether pin_addresses was called
+  void fix(const Capacity& capacity, bool code_weights = false);
+  bool is_fixed() const { return is_fixed_; }             // whether fix was called
   const Capacity& capacity() const { return capacity_; }  // fixed at; else that of the batch loaded
 
   // Copies a batch to the device. Throws Error(out_of_range) on a batch beyond a fixed capacity,
@@ -110,14 +98,10 @@ class DeviceBatch {
   // add up; what was loaded before then stays. Code ids are not checked here: operations report them to the
   // status word. The host batch may go on return. The copy is queued on the stream, for which every load but
   // the first waits; whoever loads on another one than before, or still has what was loaded before in use
-  // there, puts them in order first (Backend::wait).
+  // there, puts them in order first (Backend::order).
   void load(const RaggedBatch& batch, Stream stream = {});
   // The same with the layout alone: a batch without codes.
   void load(const RaggedLayout& layout, Stream stream = {});
-
-  // Operations on this batch are queued on this stream, where that is not the one of its last load: its memory then comes
-  // back behind them (Allocator::deallocate_on_stream).
-  void used_on(Stream stream) { memory_.used_on(stream); }
 
   const RaggedView& view() const { return view_; }  // for operations; of the batch loaded last
   // Device [N+1], and one more, the last once again; null without codes.
@@ -138,7 +122,7 @@ class DeviceBatch {
   const std::int32_t* codes_ = nullptr;
   const float* code_weights_ = nullptr;
   Capacity size_, capacity_;
-  bool has_pinned_addresses_ = false, pinned_weights_ = false;
+  bool is_fixed_ = false, fixed_weights_ = false;
 };
 
 // Which sequences go into which batch of an epoch.

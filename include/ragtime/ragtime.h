@@ -23,7 +23,7 @@
  * - tensor: RAGTIME_SHAPE_MISMATCH when its dtype, device, shape or strides are not those said;
  * RAGTIME_INVALID_ARGUMENT when it is null and "or null" is not said, when its data or shape is null, or when
  * it is not aligned to its elements;
- * - workspace and reserve: RAGTIME_INVALID_ARGUMENT when null or not aligned to 16 bytes,
+ * - workspace and reserve: RAGTIME_INVALID_ARGUMENT when null or not aligned to 16 bytes, on CUDA to 256,
  * RAGTIME_OUT_OF_RANGE when shorter than the query says; neither matters where that is 0;
  * - batch of a run: RAGTIME_SHAPE_MISMATCH on another device than the plan, RAGTIME_INVALID_ARGUMENT when it
  * is empty, RAGTIME_OUT_OF_RANGE when it is beyond the plan's capacity, or, where only the device knows that,
@@ -72,7 +72,7 @@ extern "C" {
 #endif
 
 /** The version this header belongs to; that of the library is ragtime_version(). */
-#define RAGTIME_VERSION_TEXT "0.2.0"
+#define RAGTIME_VERSION_TEXT "0.1.0"
 
 /** How a call ended. */
 typedef enum ragtime_status RAGTIME_ENUM_BASE {
@@ -80,7 +80,7 @@ typedef enum ragtime_status RAGTIME_ENUM_BASE {
   RAGTIME_INVALID_ARGUMENT = 1, /**< a value that can never be right: null, a negative size, a dead handle */
   RAGTIME_SHAPE_MISMATCH = 2,   /**< a tensor whose dtype, device, shape or strides are not those expected */
   RAGTIME_OUT_OF_RANGE = 3,     /**< beyond a capacity or a table */
-  RAGTIME_PARSE_ERROR = 4,      /**< a text that is not what it should be, as desc.tuning */
+  RAGTIME_PARSE_ERROR = 4,      /**< a file's content; no function of this header gives it today */
   RAGTIME_IO_ERROR = 5,         /**< a file; no function of this header gives it today */
   RAGTIME_UNSUPPORTED = 6,      /**< right, but this build or this device cannot do it */
   RAGTIME_OUT_OF_MEMORY = 7,    /**< an allocation failed; nothing was changed */
@@ -141,7 +141,7 @@ typedef struct ragtime_capacity {
   int64_t steps;     /**< T */
 } ragtime_capacity;
 
-/** The version of the library, "0.2.0". Never null. */
+/** The version of the library, "0.1.0". Never null. */
 RAGTIME_API const char* ragtime_version(void);
 
 /** What went wrong in this thread's last call that failed; "" before the first. Valid until the next failure.
@@ -160,12 +160,9 @@ typedef struct ragtime_backend_s* ragtime_backend;
  * not call it. Memory must be aligned to 256 bytes on CUDA and to 64 on the CPU. */
 typedef struct ragtime_allocator {
   size_t struct_size;                                            /**< sizeof(ragtime_allocator) */
-  void* context;                                                 /**< handed to each */
+  void* context;                                                 /**< handed to both */
   void* (*allocate)(void* context, size_t bytes);                /**< device memory; null: there is none */
   void (*deallocate)(void* context, void* memory, size_t bytes); /**< what allocate gave, with its size */
-  /** Null, or what memory comes back by whose last user is known to be on a stream: it may be used again by what is queued
-   * on the stream from now on, and elsewhere once that much of the stream is done. */
-  void (*deallocate_on_stream)(void* context, void* memory, size_t bytes, ragtime_stream stream);
 } ragtime_allocator;
 
 /** Opens "cpu", "cuda" (the calling thread's current device at the first call of the process) or "auto" (CUDA
@@ -246,8 +243,8 @@ RAGTIME_API ragtime_status ragtime_batch_destroy(ragtime_batch batch); /**< or n
  * go by the device's counts alone; so a captured CUDA graph of the persistent LSTM holds for whatever is
  * loaded later. What launches step by step needs ragtime_batch_fetch after each load. code_weights: 1 when
  * the batches to be loaded have weights of codes. */
-RAGTIME_API ragtime_status ragtime_batch_pin_addresses(ragtime_batch batch, const ragtime_capacity* capacity,
-                                                       int32_t code_weights);
+RAGTIME_API ragtime_status ragtime_batch_fix(ragtime_batch batch, const ragtime_capacity* capacity,
+                                             int32_t code_weights);
 
 /** Loads lengths, host [sequences]. A length of 0 is refused unless allow_zero_length is 1. The array may go
  * on return; the copy is queued on the stream. */
@@ -342,9 +339,6 @@ typedef struct ragtime_lstm_desc {
   int32_t cluster;                  /**< persistent: thread blocks of a cluster; 0: chosen */
   int32_t slots;                    /**< persistent: sequences a cluster runs at once; 0: chosen */
   ragtime_capacity capacity;        /**< sequences, rows, steps */
-  const char*
-      tuning; /**< CUDA: the text that `ragtime-bench calibrate` wrote, read here and not kept: by what it measured
-                           the algorithm is chosen; null: built-in estimates */
 } ragtime_lstm_desc;
 
 /** Weights, or their gradients, of one layer and direction, PyTorch's names and shapes. */
@@ -531,6 +525,7 @@ typedef struct ragtime_segment_pool_desc {
   int64_t vocab_size;       /**< V; 0: the items are rows */
   int64_t padding_row;      /**< 1 + the row of the table that gets no gradient; 0: none */
   int64_t attention_width;  /**< A, with attention */
+  int32_t weighted;         /**< 1: items have weights (not with last) */
   int32_t atomic_gradients; /**< 1: CUDA, table gradients by atomic adds, in no fixed order */
   int32_t tf32;             /**< 1: CUDA, f32, attention: factors may be rounded to tf32 */
 } ragtime_segment_pool_desc;
@@ -554,7 +549,7 @@ typedef struct ragtime_segment_pool_forward_args {
   const ragtime_tensor* offsets;       /**< int32 [S+1] from 0, never decreasing */
   const ragtime_tensor* codes;         /**< int32 [M], with a table; else null */
   const ragtime_tensor* values;        /**< table [V, E], or rows [M, E] */
-  const ragtime_tensor* weights;       /**< f32 [M], or null: every item counts once; null with last */
+  const ragtime_tensor* weights;       /**< f32 [M], when weighted; else null */
   ragtime_attention_weights attention; /**< with attention */
   const ragtime_tensor* out;           /**< out [S, E] */
   void* workspace;                     /**< device */

@@ -31,6 +31,7 @@ struct SegmentPoolDesc {
   std::int64_t padding_idx = -1;   // with a table: this row of it, in [0, V), gets no gradient; -1: none
   // A, at least 1, with attention only (the reference model has A = E / 2 rounded down)
   std::int64_t attention_width = 0;
+  bool weighted = false;  // item weights are given (not with `last`)
   // CUDA, with a table: its gradient by atomic adds, in no fixed order, in place of sorting the codes first.
   // The one operation of the library whose bits may then differ from run to run.
   bool atomic_gradients = false;
@@ -60,10 +61,10 @@ struct SegmentPoolForward {
   const std::int32_t* offsets = nullptr;   // [S+1] from 0, never decreasing
   const std::int32_t* codes = nullptr;     // [M], with a table
   const void* values = nullptr;            // table [V, E], or rows [M, E]
-  // Null: every item counts once. Else (not with `last`) finite and not negative; data, without a gradient. An item of weight w counts like w
+  // When weighted: finite and not negative; data, without a gradient. An item of weight w counts like w
   // copies of it. sum: of w e. mean: sum of w e over sum of w. attention: shares in proportion to
   // w exp(score). max: over the items with w > 0.
-  const float* weights = nullptr;   // [M] or null
+  const float* weights = nullptr;   // [M]
   AttentionWeights attention = {};  // all four with attention
   void* out = nullptr;              // [S, E]
   void* workspace = nullptr;        // [workspace_bytes()]
@@ -77,7 +78,7 @@ struct SegmentPoolBackward {
   const std::int32_t* offsets = nullptr;   // [S+1]
   const std::int32_t* codes = nullptr;     // [M], with a table
   const void* values = nullptr;            // table [V, E], or rows [M, E]
-  const float* weights = nullptr;          // [M] or null, as in forward
+  const float* weights = nullptr;          // [M], when weighted
   AttentionWeights attention = {};         // all four with attention
 
   const void* d_out = nullptr;          // [S, E]

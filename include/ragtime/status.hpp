@@ -10,7 +10,6 @@
 #include <string>
 
 #include "ragtime/backend.hpp"
-#include "ragtime/error.hpp"
 
 namespace ragtime {
 
@@ -42,12 +41,19 @@ constexpr std::uint64_t fault_word(Fault fault, std::uint64_t position) {
 }
 
 // What a batch has too many of.
-enum class BatchPart : std::uint8_t { sequences, rows, steps, segments, items };
+enum class BatchPart : std::uint8_t {
+  sequences,  // B
+  rows,       // N
+  steps,      // T
+  segments,   // of pooling
+  items,      // of pooling
+};
+
+inline constexpr std::uint64_t largest_excess = (std::uint64_t{1} << 21) - 1;  // that a word has room for
 
 // The word of a batch with `count` of a part, more than `capacity`, which is below 2^31. It is smaller than that of any
 // other fault, which may follow from this one. The position holds the part in 3 bits, the capacity in 31, and by how many
-// the count is beyond it in 21, which stay at their largest value for more.
-inline constexpr std::uint64_t largest_excess = (std::uint64_t{1} << 21) - 1;
+// the count is beyond it in 21, which stay at largest_excess for more.
 constexpr std::uint64_t beyond_capacity_word(BatchPart part, std::int64_t count, std::int64_t capacity) {
   const auto excess = static_cast<std::uint64_t>(count - capacity);
   const std::uint64_t position = static_cast<std::uint64_t>(part) << 52 |
@@ -55,20 +61,6 @@ constexpr std::uint64_t beyond_capacity_word(BatchPart part, std::int64_t count,
                                  (excess < largest_excess ? excess : largest_excess);
   return position << 8 | static_cast<std::uint64_t>(Fault::beyond_capacity);
 }
-
-// What Status::check throws: an Error(out_of_range) that also says where.
-class FaultError : public Error {
- public:
-  // As Error, of a fault at a position.
-  FaultError(Fault fault, std::uint64_t position, const std::string& message)
-      : Error(ErrorCode::out_of_range, message), fault_(fault), position_(position) {}
-  Fault fault() const noexcept { return fault_; }                // what is wrong
-  std::uint64_t position() const noexcept { return position_; }  // what it counts says Fault
-
- private:
-  Fault fault_;
-  std::uint64_t position_;
-};
 
 // One status word in device memory, clear when made.
 class Status {
@@ -78,7 +70,7 @@ class Status {
   // Device [1], for the `status` of operations.
   std::uint64_t* word() const { return memory_.as<std::uint64_t>(); }
 
-  // Waits for the stream, reads and clears the word; throws FaultError naming the fault and its
+  // Waits for the stream, reads and clears the word; throws Error(out_of_range) naming the fault and its
   // position, or what the batch has too many of and the capacity.
   void check(Stream stream = {});
 

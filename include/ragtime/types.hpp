@@ -38,10 +38,6 @@ struct Stream {
   void* handle = nullptr;  // the cudaStream_t; null: CUDA's default stream
 };
 
-// To what every workspace, every reserve and the memory of RaggedArrays must be aligned, in bytes, on every backend. What
-// malloc and cudaMalloc give is.
-inline constexpr std::size_t workspace_alignment = 16;
-
 // The most a plan will be asked for. A run may use less of each; it never needs a new plan for that. Those
 // that a description goes by are 0 to 2^31 - 1, else Error(invalid_argument).
 struct Capacity {

@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "ragtime/backend.hpp"
-#include "ragtime/lstm.hpp"
 #include "ragtime/ragged_batch.hpp"
 #include "ragtime/segment_pool.hpp"
 #include "ragtime/types.hpp"
@@ -89,10 +88,10 @@ class VisitLstm {
  public:
   // Parameters are zero until initialize or load. dtype is that of parameters, activations and gradients:
   // f32, on CUDA also bf16, and f16 for inference alone; f64 on the CPU, for reference. tf32: on CUDA, with
-  // f32, factors of products may be rounded to tf32. tuning: as LstmDesc::tuning. Throws Error(invalid_argument) as
-  // validate, Error(unsupported) on a dtype the backend does not compute in, Error(out_of_memory).
+  // f32, factors of products may be rounded to tf32. Throws Error(invalid_argument) as validate,
+  // Error(unsupported) on a dtype the backend does not compute in, Error(out_of_memory).
   VisitLstm(std::shared_ptr<Backend> backend, const ModelConfig& config, DType dtype = DType::f32,
-            bool tf32 = false, std::shared_ptr<const LstmTuning> tuning = nullptr);
+            bool tf32 = false);
   ~VisitLstm();
   VisitLstm(VisitLstm&&) noexcept;
   VisitLstm& operator=(VisitLstm&&) noexcept;
@@ -114,17 +113,13 @@ class VisitLstm {
   void* gradient_data() const;   // device, likewise; null before the first reserve(..., true)
 
   // Makes room for batches up to this size, after which those run without allocating. A larger batch makes
-  // room for itself, and one that is fixed (DeviceBatch::pin_addresses) for its whole capacity; nothing ever shrinks.
+  // room for itself, and one that is fixed (DeviceBatch::fix) for its whole capacity; nothing ever shrinks.
   // Throws Error(unsupported) on training in f16, whose gradients would vanish without a scaled loss.
   //
   // On a fixed batch the LSTM is `persistent`, so a CUDA graph that captured a call holds for whatever is
   // loaded into that batch later, and Error(unsupported) says why where there is none (f32 without tf32, a
   // hidden_dim beyond its tiles).
   void reserve(const Capacity& capacity, bool training);
-
-  // By what the LSTM of a training step runs at the capacity reserved for it, one line: the bits of its backward depend
-  // on it. Empty before the first reserve(..., true).
-  std::string training_lstm() const;
 
   // Logits [R, K] on the device, valid until the next call. Dropout is off. status: device status word or
   // null. Throws Error(invalid_argument) on a batch without codes.

@@ -5,7 +5,7 @@ set -uo pipefail
 check=$(cd "$(dirname "$0")/../.." && pwd)/scripts/gpu_check.sh
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
-mkdir -p "$work/bin" "$work/build/tests"
+mkdir -p "$work/bin" "$work/build/tests" "$work/build/benchmarks/gpu"
 export BUILD_DIR=$work/build RESULTS_DIR=$work/results RAGTIME_COMMIT=abc123
 results=$work/results/nvidia-h200/gpu_check.json
 failures=0
@@ -69,6 +69,8 @@ test_program other_test '[  PASSED  ] 1 test.' 0
 stand_in "$work/build/tests/host_test" <<<'case "$*" in *list*) ;; *) echo ran >&2; exit 1 ;; esac'
 stand_in "$work/build/ragtime" <<BODY
 [ "\$1" = synth ] && exit
+[ "\$*" = "info --help" ] && exec echo "--data  --plan"
+[ "\$1" = info ] && exit 4
 while [ "\$1" != --out ]; do shift; done
 mkdir -p "\$2"
 cp $work/history.json "\$2/history.json"
@@ -77,30 +79,20 @@ history 0.7 >"$work/history.json"
 row='{"operation": "lstm", "workload": "skew", "size": "small", "dtype": "bf16", "pass": "forward_backward", "launch": "graph",
   "device": "A made-up device", "ms_min": 1, "ms_max": 1,'
 row=$(tr -d '\n' <<<"$row")
-choice='{"cluster": 8, "slots": 8}'
-stand_in "$work/build/ragtime-bench" <<BODY
+stand_in "$work/build/benchmarks/gpu/pool_bench" <<BODY
 echo "\$*" >>"$work/bench_calls"
-[ "\$*" = "list --workloads" ] && exec echo '{}'
-[ "\$1" = list ] && exec echo '{"operation": "lstm", "about": ""}'
-run="\$*" command=\$1
-while [ \$# -gt 0 ] && [ "\$1" != --out ]; do shift; done
-[ "\$command" = calibrate ] && { [ ! -e "$work/no_calibration" ] && echo tuning >"\$2"; exit; }
-[ \$# -gt 0 ] || exit 0
-case "\$run" in
-  *--sweep*) echo '$row "algorithm": "persistent", "ms": 3, "predicted_us": 1000, "forward_choice": $choice}'
-    echo '$row "algorithm": "persistent_c4_s8", "ms": 2, "predicted_us": 1200, "forward_choice": $choice}' ;;
-  *) echo '$row "algorithm": "persistent", "ms": 2, "floor_ms": 0.5, "floor_from": "steps", "share_of_floor": 0.25}' ;;
-esac >"\$2"
+while [ "\$1" != --out ]; do shift; done
+echo '$row "algorithm": "persistent", "ms": 2, "floor_ms": 0.5, "floor_from": "steps", "share_of_floor": 0.25}' >"\$2"
 BODY
 mkdir "$work/deps"
 run 1 --deps "$work/deps" # for the probe alone: this nvcc compiles nothing
 shows 'NVIDIA H200, driver 580.1, CUDA 13.0.48, commit abc123' '^build +passed' \
   '^conformance +passed: 4 tests of 2 programs passed, 1 skipped' '^memcheck +passed: clean: layout_test other_test' \
   '^racecheck +passed' '^graph +skipped' '^training +passed: 1 epochs, losses within 0' '^probe +failed' \
-  '^costs +passed: .*/lstm_tuning.txt' '^benchmarks +passed: 1 operations.*; targets: 0 met, 1 missed'
+  "^costs +skipped: this version's info has no --measure" '^benchmarks +passed: 1 programs; aims: 0 met, 1 missed'
 hides '^(tune|profile) '
 grep -q "DCMAKE_PREFIX_PATH=$work/deps/usr" "$work/cmake_calls" || { echo "cmake did not hear of --deps"; failures=$((failures + 1)); }
-grep -q -- "run --commit abc123 --driver 580.1 lstm --cases quick --out $work/results/nvidia-h200/lstm.jsonl --device cuda" "$work/bench_calls" \
+grep -q -- "--quick.* --commit abc123 --driver 580.1 --out $work/results/nvidia-h200/pool_bench.jsonl" "$work/bench_calls" \
   || { echo "the benchmark does not know what it runs on"; failures=$((failures + 1)); }
 output=$(python3 -c '
 import json, sys
@@ -127,10 +119,19 @@ shows '^racecheck +done '
 
 # The optional stages. A sweep is kept apart from the results.
 run 0 --only tune
+shows '^tune +skipped: this version has no gpu_lstm_bench'
+choice='{"cluster": 8, "slots": 8}'
+stand_in "$work/build/benchmarks/gpu/gpu_lstm_bench" <<BODY
+echo "\$*" >>"$work/bench_calls"
+while [ \$# -gt 0 ] && [ "\$1" != --out ]; do shift; done
+{ echo '$row "algorithm": "persistent", "ms": 3, "predicted_us": 1000, "forward_choice": $choice}'
+  echo '$row "algorithm": "persistent_c4_s8", "ms": 2, "predicted_us": 1200, "forward_choice": $choice}'; } >"\$2"
+BODY
+run 0 --only tune
 shows '^tune +passed: 1 cases: the model.s persistent takes 1.500 of the best' '^tune +passed +[0-9]'
-grep -q -- "run --commit abc123 .*lstm --cases quick --sweep --filter /bf16/.* --out $work/results/nvidia-h200/tune/lstm.jsonl" "$work/bench_calls" \
+grep -q -- "--quick --commit abc123 .*--sweep .*/bf16/.* --out $work/results/nvidia-h200/tune/gpu_lstm_bench.jsonl" "$work/bench_calls" \
   || { echo "the sweep was asked for otherwise:"; tail -n 1 "$work/bench_calls"; failures=$((failures + 1)); }
-grep -q 'C  4 S  8 *predicted *1200.0 us' "$work/results/nvidia-h200/tune/configs.txt" || { echo "no configuration is in configs.txt"; failures=$((failures + 1)); }
+grep -q 'C  4 S  8 *predicted *1200.0 us' "$work/results/nvidia-h200/tune/cuts.txt" || { echo "no cut is in cuts.txt"; failures=$((failures + 1)); }
 run 0 --list
 shows '^tune +done '
 stand_in "$work/bin/ncu" <<BODY
@@ -144,14 +145,16 @@ grep -q 'clock-control none.*lstm/skew/small/bf16/persistent/forward_backward/st
 stand_in "$work/bin/ncu" <<<'echo "==ERROR== LibraryNotLoaded"; exit 1'
 run 1 --only profile
 shows '^profile +failed: ncu failed on skew/small: ==ERROR== LibraryNotLoaded'
-rm "$work/bin/ncu"
+rm "$work/build/benchmarks/gpu/gpu_lstm_bench" "$work/bin/ncu"
 
-# Costs are kept beside the results.
-[ -e "$work/results/nvidia-h200/lstm_tuning.txt" ] || { echo "the costs are not beside the results"; failures=$((failures + 1)); }
-touch "$work/no_calibration"
-run 1 --only costs
-shows '^costs +failed: ragtime-bench calibrate failed'
-rm "$work/no_calibration"
+# Costs are measured where there is the option, and kept beside the results.
+stand_in "$work/build/ragtime" <<BODY
+[ "\$*" = "info --help" ] && exec echo "--plan --measure"
+[ "\$*" = "info --measure" ] && mkdir -p "\$RAGTIME_CACHE_DIR" && touch "\$RAGTIME_CACHE_DIR/costs.json"
+BODY
+run 0 --only costs
+shows '^costs +passed: kept in '
+[ -e "$work/results/nvidia-h200/costs/costs.json" ] || { echo "the costs are not beside the results"; failures=$((failures + 1)); }
 
 # What fails is named, and what does not depend on it still runs.
 test_program other_test '/x.cpp:3: Skipped\nno cuda here: no device answers\n[  PASSED  ] 0 tests.' 0

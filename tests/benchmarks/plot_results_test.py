@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""benchmarks/report/compare_results.py, check_targets.py, compare_configs.py and plot_results.py on files made up here: what they print and
+"""scripts/compare_results.py, check_aims.py, compare_cuts.py and plot_results.py on files made up here: what they print and
 draw, what they refuse, and that a picture is XML with nothing outside of its card and no two texts over each other."""
 
 import json
@@ -11,7 +11,7 @@ import tempfile
 import unittest
 from xml.etree import ElementTree
 
-REPORT = pathlib.Path(__file__).resolve().parents[2] / "benchmarks" / "report"
+SCRIPTS = pathlib.Path(__file__).resolve().parents[2] / "scripts"
 SVG = "{http://www.w3.org/2000/svg}"
 LETTER = 0.62  # width of a letter, as a share of the font size, or a little more
 
@@ -41,7 +41,7 @@ class Folder(unittest.TestCase):
         return str(file)
 
     def run_script(self, name, *arguments, status=0):
-        done = subprocess.run([sys.executable, REPORT / name, *arguments], capture_output=True, text=True, check=False)
+        done = subprocess.run([sys.executable, SCRIPTS / name, *arguments], capture_output=True, text=True, check=False)
         self.assertEqual(done.returncode, status, done.stdout + done.stderr)
         return done.stdout + done.stderr
 
@@ -84,7 +84,7 @@ class Compare(Folder):
 
 class Aims(Folder):
     def verdict(self, rows, case, against, *options, status=0):
-        out = self.run_script("check_targets.py", self.write("targets", rows), *options, status=status)
+        out = self.run_script("check_aims.py", self.write("aims", rows), *options, status=status)
         lines = [line for line in out.splitlines() if f" {case} " in line and f" {against} " in line]
         self.assertEqual(len(lines), 1, out)
         return lines[0]
@@ -112,7 +112,7 @@ class Aims(Folder):
         self.assertIn("padded has no time: cuDNN says <no>", self.verdict(rows, "skew small", "cuDNN's best padded"))
         self.assertIn("the row has no floor", self.verdict([row("persistent", 1.0)], "skew small", "its floor"))
 
-    def test_the_targets_beside_the_table(self):
+    def test_the_aims_beside_the_table(self):
         rows = [row("persistent", 1.0, "flashrnn", "h128"), row("cudnn_persist_static_padded", 3.5, "flashrnn", "h128"),
                 row("cudnn_standard_packed", 9.0, "flashrnn", "h128"), row("persistent", 1.0, "rollout", "h256"),
                 row("torch_rl_triton", 4.0, "rollout", "h256"), row("torch_rl_triton_f32_storage", 2.9, "rollout", "h256")]
@@ -122,7 +122,7 @@ class Aims(Folder):
                  row("binary_classification", 0.1, "synthea", **step)]
         self.assertRegex(self.verdict(rows, "flashrnn h128", "cuDNN's best"), r"3\.50x of +3\.00x +met")
         self.assertRegex(self.verdict(rows, "rollout h256", "TorchRL's Triton"), r"2\.90x of +3\.00x +missed")
-        out = self.run_script("check_targets.py", self.write("targets", rows))
+        out = self.run_script("check_aims.py", self.write("aims", rows))
         self.assertRegex(out, r"next_visit +synthea small +PyTorch eager +11\.00x of +10\.00x +met +next_visit_any_batch, stream")
         self.assertRegex(out, r"next_visit +synthea small +PyTorch compiled +4\.00x of +5\.00x +missed")
         self.assertRegex(out, r"binary_classification +synthea small +PyTorch eager +- of +10\.00x +not measured")
@@ -133,13 +133,13 @@ class Aims(Folder):
         folder.mkdir()
         (folder / "a.jsonl").write_text(json.dumps(self.lstm(1.0)) + "\n")
         (folder / "b.jsonl").write_text(json.dumps(row("cudnn_standard_packed", 2.0)) + "\n")
-        self.assertIn("2 missed", self.run_script("check_targets.py", str(folder), "--strict", status=1))
-        self.run_script("check_targets.py", str(folder))
+        self.assertIn("2 missed", self.run_script("check_aims.py", str(folder), "--strict", status=1))
+        self.run_script("check_aims.py", str(folder))
         (folder / "c.jsonl").write_text(json.dumps(row("x", 2.0, device="Another")) + "\n")
-        self.assertIn("different devices", self.run_script("check_targets.py", str(folder), status=1))
+        self.assertIn("different devices", self.run_script("check_aims.py", str(folder), status=1))
         empty = self.folder / "empty"
         empty.mkdir()
-        self.assertIn("no results there", self.run_script("check_targets.py", str(empty), status=1))
+        self.assertIn("no results there", self.run_script("check_aims.py", str(empty), status=1))
 
 
 class Cuts(Folder):
@@ -152,19 +152,19 @@ class Cuts(Folder):
                 cut(16, 8, 650.0, 1.1, launch="graph"), row("cudnn_standard_packed", 0.1),
                 row("persistent_any_batch", 0.5, predicted_us=600.0, forward_choice=choice),
                 row("persistent", 1.0, predicted_us=600.0, forward_choice=choice, backward_choice=choice)]
-        out = self.run_script("compare_configs.py", self.write("a", rows))
+        out = self.run_script("compare_cuts.py", self.write("a", rows))
         self.assertRegex(out, r"C  8 S  8 \* +predicted +600\.0 us +measured +1000\.0 us +rest +400\.0 us\n")
         self.assertRegex(out, r"C  4 S  8 +predicted +700\.0 us +measured +800\.0 us +rest +100\.0 us +best\n")
         self.assertRegex(out, r"stepwise +predicted +1500\.0 us")
         self.assertIn("1 cases: the model's persistent takes 1.250 of the best, 1.250 at most", out)
         other = {**choice, "slots": 16}
         rows[-1] = row("persistent", 1.0, predicted_us=590.0, forward_choice=choice, backward_choice=other)
-        out = self.run_script("compare_configs.py", self.write("a", rows))
+        out = self.run_script("compare_cuts.py", self.write("a", rows))
         self.assertRegex(out, r"chosen \* +predicted +590\.0 us")
         self.assertNotRegex(out, r"S  8 \*")
 
     def test_a_file_without_a_sweep(self):
-        self.assertIn("no case has a time", self.run_script("compare_configs.py", self.write("a", [row("x", 1.0)]), status=1))
+        self.assertIn("no case has a time", self.run_script("compare_cuts.py", self.write("a", [row("x", 1.0)]), status=1))
 
 
 def made_up():

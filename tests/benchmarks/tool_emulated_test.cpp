@@ -1,12 +1,9 @@
 // ragtime-bench with the CUDA backend, on the emulation: its algorithms, its types, the persistent kernel's
-// configurations, costs measured as a text, and that the table says what the times are worth.
+// cuts, and that the table says what the times are worth.
 
 #include <set>
 #include <tuple>
 
-#include "host/ops/lstm_costs.hpp"
-#include "ragtime/lstm_tuning.hpp"
-#include "tests/support/temporary_folder.hpp"
 #include "tests/tool/cli/tool_test.hpp"
 
 namespace ragtime::test {
@@ -19,7 +16,7 @@ using testing::IsSupersetOf;
 const Arguments emulated = {"--device", "cuda_on_simt", "--min-time", "0.000001", "--repetitions", "1"};
 
 std::vector<nlohmann::json> rows_of(const Arguments& arguments) {
-  const ToolResult result = run_tool(Arguments{"run"} + arguments + emulated + Arguments{"--json"});
+  const ToolResult result = run_tool(arguments + emulated + Arguments{"--json"});
   EXPECT_EQ(result.status, 0) << result.err;
   std::vector<nlohmann::json> rows;
   for (const std::string& line : lines_of(result.out)) rows.push_back(nlohmann::json::parse(line));
@@ -40,7 +37,7 @@ TEST(BenchToolEmulated, EveryAlgorithmIsVerifiedInEveryType) {
 }
 
 TEST(BenchToolEmulated, APersistentKernelIsCutAsTold) {
-  const Arguments shape = {"run", "lstm",    "--lengths", "3,1,4",  "--hidden", "16",
+  const Arguments shape = {"lstm",    "--lengths", "3,1,4",  "--hidden", "16",
                            "--dtype", "bf16",      "--pass", "forward"};
   const auto rows = rows_of(shape + Arguments{"--algorithm", "persistent", "--cluster", "1", "--slots", "8"});
   ASSERT_EQ(rows.size(), 1u);
@@ -56,7 +53,7 @@ TEST(BenchToolEmulated, APersistentKernelIsCutAsTold) {
 
 TEST(BenchToolEmulated, WhatATypeIsNotOfferedInCannotBeTimedAlone) {
   const ToolResult result = run_tool(
-      Arguments{"run", "lstm", "--workload", "tiny", "--dtype", "f32", "--algorithm", "persistent"} + emulated);
+      Arguments{"lstm", "--workload", "tiny", "--dtype", "f32", "--algorithm", "persistent"} + emulated);
   EXPECT_EQ(result.status, 1);
   EXPECT_THAT(result.out, HasSubstr("not supported: algorithm is persistent"));
   EXPECT_THAT(result.err, HasSubstr("error: nothing was timed: algorithm is persistent"));
@@ -86,24 +83,12 @@ TEST(BenchToolEmulated, EveryOtherOperationIsRightInEveryType) {
   }
 }
 
-TEST(BenchToolEmulated, CalibrateWritesATextThatPlansTake) {
-  const test::TemporaryFolder folder;
-  const std::string file = (folder.path() / "tuning.txt").string();
-  const ToolResult result = run_tool({"calibrate", "--device", "cuda_on_simt", "--max-hidden", "32", "--max-cells", "1024", "--out", file});
-  EXPECT_EQ(result.status, 0) << result.err;
-  EXPECT_EQ(result.out, "");
-  EXPECT_THAT(result.err, HasSubstr("measuring bf16, 32 units"));
-  const auto tuning = LstmTuning::from_text(test::bytes_of(file));
-  EXPECT_FALSE(tuning->costs().measured_step_ns.empty());
-  EXPECT_EQ(tuning->to_text(), test::bytes_of(file));
-}
-
 TEST(BenchToolEmulated, ListAndTableSayWhatTheDeviceIs) {
   const auto lstm =
-      nlohmann::json::parse(run_tool({"list", "lstm", "--json", "--device", "cuda_on_simt"}).out);
+      nlohmann::json::parse(run_tool({"lstm", "--list", "--json", "--device", "cuda_on_simt"}).out);
   EXPECT_EQ(lstm.at("algorithms"), (nlohmann::json{"stepwise", "persistent", "persistent_any_batch"}));
   EXPECT_EQ(lstm.at("dtypes"), (nlohmann::json{"f32", "tf32", "bf16", "f16"}));
-  const ToolResult table = run_tool(Arguments{"run", "dropout", "--workload", "tiny"} + emulated);
+  const ToolResult table = run_tool(Arguments{"dropout", "--workload", "tiny"} + emulated);
   EXPECT_EQ(table.status, 0) << table.err;
   EXPECT_THAT(table.out, HasSubstr("emulated: the times say nothing of a GPU"));
 }

@@ -24,7 +24,7 @@ using test::operator+;
 const Arguments quickly = {"--device", "cpu", "--min-time", "0.0005", "--repetitions", "2"};
 
 std::vector<nlohmann::json> rows_of(const Arguments& arguments) {
-  const ToolResult result = run_tool(Arguments{"run"} + arguments + quickly + Arguments{"--json"});
+  const ToolResult result = run_tool(arguments + quickly + Arguments{"--json"});
   EXPECT_EQ(result.status, 0) << result.err;
   EXPECT_EQ(result.err, "");
   std::vector<nlohmann::json> rows;
@@ -41,7 +41,7 @@ std::vector<std::string> words_of(const std::string& line) {
 class BenchTool : public test::ToolTest {};
 
 TEST_F(BenchTool, TableHasAColumnForEachNumberAndInventsNoFloor) {
-  const ToolResult result = run_tool(Arguments{"run", "lstm", "--workload", "tiny"} + quickly);
+  const ToolResult result = run_tool(Arguments{"lstm", "--workload", "tiny"} + quickly);
   EXPECT_EQ(result.status, 0) << result.err;
   const std::vector<std::string> lines = lines_of(result.out);
   ASSERT_EQ(lines.size(), 4u) << result.out;
@@ -155,17 +155,17 @@ TEST_F(BenchTool, ShareOfTheFloorComesFromTheProbe) {
     EXPECT_NEAR(row.at("share_of_floor").get<double>(),
                 row.at("floor_ms").get<double>() / row.at("ms").get<double>(), 1e-9);
   }
-  const ToolResult table = run_tool(Arguments{"run", "layout", "--workload", "tiny", "--probe", probe} + quickly);
+  const ToolResult table = run_tool(Arguments{"layout", "--workload", "tiny", "--probe", probe} + quickly);
   EXPECT_THAT(lines_of(table.out).back(), testing::EndsWith(" %"));
   // The LSTM has steps and products beside bytes: of those the probe knows nothing, so there is no floor.
-  const ToolResult lstm = run_tool(Arguments{"run", "lstm", "--workload", "tiny", "--probe", probe} + quickly);
+  const ToolResult lstm = run_tool(Arguments{"lstm", "--workload", "tiny", "--probe", probe} + quickly);
   EXPECT_THAT(lines_of(lstm.out).back(), testing::EndsWith(" -"));
 }
 
 TEST_F(BenchTool, ListsWhatThereIs) {
-  const ToolResult table = run_tool({"list", "--device", "cpu"});
+  const ToolResult table = run_tool({"--list", "--device", "cpu"});
   EXPECT_EQ(table.status, 0) << table.err;
-  const ToolResult json = run_tool({"list", "--json", "--device", "cpu"});
+  const ToolResult json = run_tool({"--list", "--json", "--device", "cpu"});
   const std::vector<std::string> lines = lines_of(json.out);
   ASSERT_EQ(lines.size(), operations().size());
   for (std::size_t i = 0; i < lines.size(); ++i) {
@@ -175,89 +175,24 @@ TEST_F(BenchTool, ListsWhatThereIs) {
     EXPECT_THAT(table.out, HasSubstr("\n" + operations()[i].name + ": "));
   }
   const auto pool = nlohmann::json::parse(
-      lines_of(run_tool({"list", "segment_pool", "--json", "--device", "cpu"}).out).at(0));
+      lines_of(run_tool({"segment_pool", "--list", "--json", "--device", "cpu"}).out).at(0));
   EXPECT_EQ(pool.at("algorithms"), (nlohmann::json{"sum", "mean", "max", "attention"}));
   EXPECT_EQ(pool.at("peers"), (nlohmann::json{"gather"}));
   EXPECT_EQ(pool.at("workloads").at("synthea"), (nlohmann::json{"small", "medium", "large"}));
 }
 
-// Their options alone: the device may be another than the page's, so what they choose is not looked at.
+// The device may be another than the page's, so what they choose is not looked at.
 TEST_F(BenchTool, UnderstandsTheCommandsOfThePage) {
   int commands = 0;
   for (const std::string& line : lines_of(test::bytes_of(RAGTIME_PAGE))) {
     Arguments words = words_of(line.substr(0, line.find('#')));
     if (words.empty() || words[0] != "ragtime-bench") continue;
-    CLI::App tool;
-    const Command known[] = {add_run(tool), add_list(tool), add_plan(tool), add_calibrate(tool)};
-    tool.require_subcommand(1);
-    try {
-      tool.parse({words.rbegin(), words.rend() - 1});  // which takes them from the last to the first
-    } catch (const CLI::ParseError& problem) {
-      ADD_FAILURE() << line << '\n' << problem.what();
-    }
-    EXPECT_EQ(std::count_if(std::begin(known), std::end(known), [](const Command& each) { return each.app->parsed(); }), 1);
+    words[0] = "--list";
+    const ToolResult result = run_tool(words + Arguments{"--device", "cpu"});
+    EXPECT_EQ(result.status, 0) << line << '\n' << result.err;
     ++commands;
   }
   EXPECT_GE(commands, 7);
-}
-
-TEST_F(BenchTool, PlanNamesWhatItDoesNotUnderstand) {
-  const auto misuse = [](const std::string& plan, const std::vector<std::string>& parts) {
-    expect_refused(run_tool({"plan", plan}), 2, parts);
-  };
-  misuse("hidden=3", {"plan: \"hidden\" is no key", "H, in, L", "algorithm, C, S"});
-  misuse("H", {"plan: \"H\": expected KEY=VALUE"});
-  misuse("H=3,,B=2", {"plan: \"\": expected KEY=VALUE"});
-  misuse("H=3,B=2,H=4", {"plan: H is there twice"});
-  for (const char* number : {"", "0", "-1", "1.5", "x", "268435456", "99999999999999999999", "3 "})
-    misuse(std::string("H=") + number, {"plan: H is \"", number, "an integer from 1 to 268435455"});
-  for (const char* key : {"B", "N", "T"})
-    misuse(key + std::string("=2147483648"),
-           {key, " is \"2147483648\": expected an integer from 0 to 2147483647"});
-  for (const char* key : {"L", "in"})
-    misuse(key + std::string("=0"), {key, "expected an integer from 1 to "});
-  for (const char* key : {"C", "S"})
-    misuse(key + std::string("=-8"), {key, "expected an integer from 0 to 1024"});
-  misuse("dtype=f64", {"plan: dtype is \"f64\": expected one of f32, tf32, bf16, f16"});
-  misuse("algorithm=fast",
-         {"plan: algorithm is \"fast\": expected one of automatic, persistent, stepwise, cudnn"});
-  misuse("bidirectional=2", {"plan: bidirectional is \"2\": expected one of false, true"});
-  misuse("P=256", {"plan: P is 256: expected less than H, 256"});
-  expect_refused(run_tool({"plan"}), 2, {"plan"});
-  expect_refused(run_tool({"plan", "H=8", "--device-model", "gtx"}), 2, {"--device-model", "gtx"});
-  expect_refused(run_tool({"plan", "H=8", "--tuning", "/nowhere/tuning.txt"}), 1, {"/nowhere/tuning.txt"});
-}
-
-TEST_F(BenchTool, PlanSaysWhatRunsAnLstm) {
-  const Arguments plan = {"plan", "H=200,B=64,T=50,N=900", "--device-model", "h200"};
-  const std::vector<std::string> built = backends_built();
-  if (std::find(built.begin(), built.end(), "cuda") == built.end()) {
-    expect_refused(run_tool(plan), 1, {"this build of ragtime has no CUDA backend"});
-    expect_refused(run_tool({"plan", "H=200"}), 1, {"this build of ragtime has no CUDA backend"});
-    return;
-  }
-  const ToolResult said = run_tool(plan);
-  EXPECT_EQ(said.status, 0) << said.err;
-  EXPECT_EQ(said.err, "");
-  for (const char* part :
-       {"device      as an h200 would\n", "algorithm   persistent: ", "costs       estimated", "\nforward ",
-        "\nbackward ", "\n> persistent ", "\n  stepwise ", "us/step"})
-    EXPECT_THAT(said.out, HasSubstr(part));
-  const ToolResult forced =
-      run_tool({"plan", "H=200,training=false,algorithm=stepwise", "--device-model", "a100"});
-  EXPECT_THAT(forced.out, HasSubstr("algorithm   stepwise: as the description asks"));
-  EXPECT_THAT(forced.out, testing::Not(HasSubstr("backward")));
-  expect_refused(run_tool({"plan", "H=200,C=7", "--device-model", "h200"}), 1, {"cluster is 7", "8 x 8"});
-  // With whatever answers here, or as on an H200.
-  const ToolResult here = run_tool({"plan", "H=200"});
-  EXPECT_EQ(here.status, 0) << here.err;
-  EXPECT_THAT(here.out, HasSubstr("\nalgorithm   "));
-}
-
-TEST_F(BenchTool, CalibrateNeedsAGpuAndAPlaceToWriteTo) {
-  expect_refused(run_tool({"calibrate", "--device", "cpu", "--out", "-"}), 1, {"cpu", "nothing to measure"});
-  expect_refused(run_tool({"calibrate", "--device", "cpu"}), 2, {"--out"});
-  expect_refused(run_tool({"calibrate", "--device", "cpu", "--out", "/nowhere/at/all"}), 1, {"/nowhere/at/all"});
 }
 
 TEST_F(BenchTool, ChoosesAmongTheCases) {
@@ -287,7 +222,7 @@ TEST_F(BenchTool, WithoutAnOperationEveryOneIsMeasuredThatHasTheWorkload) {
 TEST_F(BenchTool, RefusesWhatMakesNoSense) {
   const auto refused = [](const Arguments& arguments, const std::vector<std::string>& parts) {
     SCOPED_TRACE(testing::PrintToString(arguments));
-    expect_refused(run_tool(Arguments{"run"} + arguments + Arguments{"--device", "cpu"}), 2, parts);
+    expect_refused(run_tool(arguments + Arguments{"--device", "cpu"}), 2, parts);
   };
   refused({"gru"}, {"gru", "lstm_step", "train_step"});
   refused({"lstm", "--workload", "claim"}, {"--workload", "claim", "claims"});
@@ -320,8 +255,8 @@ TEST_F(BenchTool, RefusesWhatMakesNoSense) {
   refused({"--hidden", "8"}, {"OPERATION is missing"});
   refused({"lstm", "--min-time", "0"}, {"--min-time is \"0\"", "a number from"});
   refused({"lstm", "--repetitions", "many"}, {"--repetitions is \"many\"", "an integer from 1 to"});
-  expect_refused(run_tool({"run", "lstm", "--device", "gpu"}), 2, {"--device", "gpu", "auto"});
-  expect_refused(run_tool({"run", "lstm", "--device", "cpu", "--probe", "/nowhere/probe.json"}), 1,
+  expect_refused(run_tool({"lstm", "--device", "gpu"}), 2, {"--device", "gpu", "auto"});
+  expect_refused(run_tool({"lstm", "--device", "cpu", "--probe", "/nowhere/probe.json"}), 1,
                  {"/nowhere/probe.json"});
 }
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <thread>
 
-#include "ragtime/lstm_tuning.hpp"
+#include "ragtime/lstm.hpp"
 #include "ragtime/ragtime.h"  // before DLPack's own header, so that its types are the library's
 #include "tests/c_api/fixture.hpp"
 #include "tests/c_api/operations.hpp"
@@ -52,52 +52,6 @@ TEST_P(CApi, WhatRunsIsSaid) {
   EXPECT_EQ(any_batch, choice.graph_takes_any_batch ? 1 : 0);
   EXPECT_DONE(ragtime_set_cpu_threads(3));
   EXPECT_EQ(cpu_threads(), 3);
-}
-
-// With a way back that is ordered on a stream, what was used on one takes it, and names the last: a pool may then hand the
-// memory out again in that stream's order.
-TEST_P(CApi, TheCallersAllocatorIsToldTheStream) {
-  struct Memory {
-    Backend* backend;
-    std::vector<ragtime_stream> streams;
-    int without_stream = 0;
-  } memory_of_caller{backend.get(), {}};
-  ragtime_allocator allocator = {};
-  allocator.struct_size = sizeof(allocator);
-  allocator.context = &memory_of_caller;
-  allocator.allocate = [](void* context, std::size_t bytes) {
-    return static_cast<Memory*>(context)->backend->allocate(bytes);
-  };
-  allocator.deallocate = [](void* context, void* pointer, std::size_t bytes) {
-    ++static_cast<Memory*>(context)->without_stream;
-    static_cast<Memory*>(context)->backend->deallocate(pointer, bytes);
-  };
-  allocator.deallocate_on_stream = [](void* context, void* pointer, std::size_t bytes, ragtime_stream stream) {
-    static_cast<Memory*>(context)->streams.push_back(stream);
-    static_cast<Memory*>(context)->backend->synchronize(Stream{stream});
-    static_cast<Memory*>(context)->backend->deallocate(pointer, bytes);
-  };
-  const Stream first = backend->make_stream(), second = backend->make_stream();
-  ragtime_backend other = nullptr;
-  ASSERT_EQ(ragtime_backend_open(GetParam().c_str(), &allocator, &other), RAGTIME_OK) << ragtime_last_error();
-  ragtime_batch loaded = nullptr;
-  ragtime_managed_tensor* tensor = nullptr;
-  const std::int64_t shape[1] = {3};
-  const std::vector<std::int32_t> few = {2}, many(1000, 2);
-  ASSERT_EQ(ragtime_batch_create(other, &loaded), RAGTIME_OK);
-  ASSERT_EQ(ragtime_tensor_create(other, RAGTIME_F32, 1, shape, &tensor), RAGTIME_OK);
-  ASSERT_EQ(ragtime_batch_load_lengths(loaded, few.data(), 1, 0, first.handle), RAGTIME_OK);
-  ASSERT_EQ(ragtime_backend_synchronize(other, first.handle), RAGTIME_OK);
-  ASSERT_EQ(ragtime_batch_load_lengths(loaded, many.data(), 1000, 0, second.handle), RAGTIME_OK);
-  EXPECT_EQ(memory_of_caller.streams, std::vector<ragtime_stream>{first.handle});  // too small for the second load
-  EXPECT_EQ(ragtime_batch_destroy(loaded), RAGTIME_OK);
-  EXPECT_EQ(memory_of_caller.streams, (std::vector<ragtime_stream>{first.handle, second.handle}));
-  EXPECT_EQ(memory_of_caller.without_stream, 0);
-  tensor->deleter(tensor);
-  EXPECT_EQ(memory_of_caller.without_stream, 1);
-  EXPECT_EQ(ragtime_backend_close(other), RAGTIME_OK);
-  backend->free_stream(first);
-  backend->free_stream(second);
 }
 
 // Memory comes from the caller, all of it goes back, and none is no crash.

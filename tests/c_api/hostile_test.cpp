@@ -19,7 +19,7 @@ TEST_P(CApiOperations, ARefusedBuildChangesNothing) {
   ragtime_faults faults = nullptr;
   EXPECT_DONE(ragtime_batch_builder_create(opened, &desc, &builder));
   EXPECT_DONE(ragtime_batch_create(opened, &built));
-  EXPECT_DONE(ragtime_batch_pin_addresses(built, &capacity, 0));
+  EXPECT_DONE(ragtime_batch_fix(built, &capacity, 0));
   EXPECT_DONE(ragtime_faults_create(opened, &faults));
   auto args = sized<ragtime_batch_build_args>();
   args.batch = built;
@@ -57,7 +57,7 @@ TEST_P(CApiOperations, AFixedBatchNeverMoves) {
   ragtime_batch fixed = nullptr;
   EXPECT_DONE(ragtime_batch_create(opened, &fixed));
   const ragtime_capacity room_of_it = {sequences, rows, 1000, steps};
-  EXPECT_DONE(ragtime_batch_pin_addresses(fixed, &room_of_it, 1));
+  EXPECT_DONE(ragtime_batch_fix(fixed, &room_of_it, 1));
   EXPECT_DONE(ragtime_batch_load_lengths(fixed, lengths.data(), sequences, 0, nullptr));
   ragtime_managed_tensor *order = nullptr, *again = nullptr;
   EXPECT_DONE(ragtime_batch_export(fixed, RAGTIME_ORDER, &order));
@@ -98,7 +98,7 @@ TEST_P(CApiOperations, AFixedBatchNeverMoves) {
 TEST_P(CApiOperations, AFixedBatchStepByStep) {
   ragtime_batch fixed = nullptr;
   EXPECT_DONE(ragtime_batch_create(opened, &fixed));
-  EXPECT_DONE(ragtime_batch_pin_addresses(fixed, &capacity, 0));
+  EXPECT_DONE(ragtime_batch_fix(fixed, &capacity, 0));
   EXPECT_DONE(ragtime_batch_load_lengths(fixed, lengths.data(), sequences, 0, nullptr));
   auto desc = sized<ragtime_lstm_desc>();
   const bool cpu = backend->device() == DeviceType::cpu;
@@ -248,7 +248,7 @@ TEST_P(CApiOperations, OffsetsBeyondTheirArrays) {
 TEST_P(CApiOperations, AFixedBatchBeyondThePlan) {
   ragtime_batch fixed = nullptr;
   EXPECT_DONE(ragtime_batch_create(opened, &fixed));
-  EXPECT_DONE(ragtime_batch_pin_addresses(fixed, &capacity, 0));
+  EXPECT_DONE(ragtime_batch_fix(fixed, &capacity, 0));
   EXPECT_DONE(ragtime_batch_load_lengths(fixed, lengths.data(), sequences, 0, nullptr));
   ragtime_faults faults = nullptr;
   EXPECT_DONE(ragtime_faults_create(opened, &faults));

@@ -221,16 +221,16 @@ TEST_P(CApiOperations, BatchesBuiltOnTheDevice) {
   small.rows -= 1;
   ragtime_batch narrow = nullptr;
   EXPECT_DONE(ragtime_batch_create(opened, &narrow));
-  EXPECT_DONE(ragtime_batch_pin_addresses(narrow, &small, 0));
+  EXPECT_DONE(ragtime_batch_fix(narrow, &small, 0));
   args.batch = narrow;
   EXPECT_REFUSED(run(), beyond, "args.batch is fixed at 5 rows: expected at least 6");
   EXPECT_DONE(ragtime_batch_destroy(narrow));
   args.batch = batch;
   EXPECT_REFUSED(run(), invalid, "args.batch was loaded");
   args.batch = built;
-  EXPECT_DONE(ragtime_batch_pin_addresses(built, &capacity, 0));
+  EXPECT_DONE(ragtime_batch_fix(built, &capacity, 0));
   EXPECT_DONE(run());
-  EXPECT_REFUSED(ragtime_batch_pin_addresses(built, &capacity, 0), invalid, "batch was built");
+  EXPECT_REFUSED(ragtime_batch_fix(built, &capacity, 0), invalid, "batch was built");
   EXPECT_REFUSED(ragtime_batch_load_lengths(built, lengths.data(), sequences, 0, nullptr), invalid,
                  "was built");
 

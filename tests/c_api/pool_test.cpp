@@ -17,6 +17,7 @@ TEST_P(CApiOperations, PoolsTheCodesOfABatch) {
   desc.vocab_size = vocab;
   desc.padding_row = 1;
   desc.attention_width = scorer;
+  desc.weighted = 1;
   expect_handles_are_found_out<ragtime_segment_pool, ragtime_segment_pool_desc>(
       {ragtime_segment_pool_create, ragtime_segment_pool_destroy, ragtime_segment_pool_workspace_bytes,
        ragtime_segment_pool_reserve_bytes},
@@ -57,6 +58,7 @@ TEST_P(CApiOperations, PoolsTheCodesOfABatch) {
   own_desc.vocab_size = vocab;
   own_desc.padding_idx = 0;
   own_desc.attention_width = scorer;
+  own_desc.weighted = true;
   const SegmentPoolPlan plan(backend, own_desc);
   const auto workspace = poisoned_workspace(backend, plan.workspace_bytes()),
              reserve = poisoned_workspace(backend, plan.reserve_bytes());
@@ -136,6 +138,7 @@ TEST_P(CApiOperations, PoolsTheCodesOfABatch) {
   without(forward.offsets, "offsets is null", run);
   without(forward.codes, "codes is null", run);
   without(forward.values, "values is null", run);
+  without(forward.weights, "weights is null", run);
   without(forward.attention.w2, "attention.w2 is null", run);
   without(forward.out, "out is null", run);
   without(backward.d_out, "d_out is null", run_back);
@@ -184,6 +187,7 @@ TEST_P(CApiOperations, PoolsTheCodesOfABatch) {
   refused([](auto& other) { other.padding_row = vocab + 1; }, "desc.padding_row is 6");
   refused([](auto& other) { other.items = INT64_MAX; }, "items is 9223372036854775807");
   refused([](auto& other) { other.attention_width = 0; }, "attention_width is 0");
+  refused([](auto& other) { other.mode = RAGTIME_POOL_LAST; }, "weighted is true");
   refused([](auto& other) { other.tf32 = 7; }, "desc.tf32 is 7");
 }
 

@@ -69,7 +69,7 @@ TEST_P(CudaContracts, PlansRunOnSeveralStreamsAtOnce) {
   }
   for (int i = 0; i < runs; ++i) problems[i]->plan.forward(problems[i]->forward, forwards[i]);
   for (int i = 0; i < runs; ++i) {
-    backend->wait(backwards[i], forwards[i]);
+    backend->order(forwards[i], backwards[i]);
     problems[i]->plan.backward(problems[i]->backward, backwards[i]);
   }
   for (int i = 0; i < runs; ++i) {

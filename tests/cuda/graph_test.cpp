@@ -59,7 +59,7 @@ struct Step {
         row_weight_(backend, Targets<float>(config.task).row_weight) {
     model.initialize(1);
     if constexpr (!std::is_same_v<T, float>) optimizer.load_master(model.parameter_data());
-    if (fixed) batch.pin_addresses(capacity);
+    if (fixed) batch.fix(capacity);
     load(some_patients());
     model.reserve(batch.capacity(), true);
     model.reserve(capacity, true);

@@ -120,7 +120,7 @@ class PoisonedBackend final : public Backend {
   }
   Stream make_stream() override { return inner_->make_stream(); }
   void free_stream(Stream stream) noexcept override { inner_->free_stream(stream); }
-  void wait(Stream stream, Stream dependency) override { inner_->wait(stream, dependency); }
+  void order(Stream earlier, Stream later) override { inner_->order(earlier, later); }
   const OperationFactory& operations() const override { return inner_->operations(); }
 
  private:

@@ -167,7 +167,7 @@ void check_fixed(const std::shared_ptr<Backend>& backend, const ModelConfig& con
   unknown.initialize(3);
   known.reserve(capacity, true);  // the same plan for both
   DeviceBatch fixed(backend), free(backend);
-  fixed.pin_addresses(capacity);
+  fixed.fix(capacity);
   const DeviceTargets<T> targets(backend, Targets<T>(config.task));
   std::vector<PatientVisits> rotated = some_patients();
   for (int turn = 0; turn < 4; ++turn) {
@@ -201,7 +201,7 @@ TEST_P(ModelOnBackend, AFixedBatchNeedsAnLstmThatDoesWithoutTheHost) {
   if (backend->device() == DeviceType::cpu) GTEST_SKIP() << "the CPU's does";
   VisitLstm model = model_of(config_for(Task::visit_binary));
   DeviceBatch fixed(poisoned);
-  fixed.pin_addresses({7, 33, 60, 9});
+  fixed.fix({7, 33, 60, 9});
   fixed.load(RaggedBatch::from_patients(some_patients()));
   expect_error(ErrorCode::unsupported, {"algorithm is persistent", "tf32 = false"},
                [&] { model.forward(fixed); });

@@ -22,12 +22,11 @@ class DeviceBatchTest : public test::OnBackend {
     const auto& view = device.view();
     EXPECT_EQ(host(view.counts, 4),
               (std::vector<std::int32_t>{layout.sequences(), layout.rows(), codes, layout.steps()}));
-    EXPECT_EQ(host(view.visit_offsets, layout.visit_offsets().size()), layout.visit_offsets());
-    EXPECT_EQ(host(view.order, layout.order().size()), layout.order());
-    EXPECT_EQ(host(view.inverse_order, layout.order().size()), layout.inverse_order());
-    EXPECT_EQ(host(view.batch_sizes, layout.batch_sizes().size()), layout.batch_sizes());
-    EXPECT_EQ(std::vector(view.host_batch_sizes, view.host_batch_sizes + layout.steps()),
-              layout.batch_sizes());
+    EXPECT_EQ(host(view.visit_offsets, layout.visit_offsets.size()), layout.visit_offsets);
+    EXPECT_EQ(host(view.order, layout.order.size()), layout.order);
+    EXPECT_EQ(host(view.inverse_order, layout.order.size()), layout.inverse_order);
+    EXPECT_EQ(host(view.batch_sizes, layout.batch_sizes.size()), layout.batch_sizes);
+    EXPECT_EQ(std::vector(view.host_batch_sizes, view.host_batch_sizes + layout.steps()), layout.batch_sizes);
     EXPECT_EQ(device.size().sequences, layout.sequences());
     EXPECT_EQ(device.size().rows, layout.rows());
     EXPECT_EQ(device.size().codes, codes);
@@ -97,7 +96,7 @@ TEST_P(DeviceBatchTest, TheHostCopyMovesAlong) {
 
 TEST_P(DeviceBatchTest, AFixedBatchStaysInItsPlaces) {
   DeviceBatch device(backend);
-  device.pin_addresses({.sequences = 4, .rows = 9, .codes = 11, .steps = 5}, true);
+  device.fix({.sequences = 4, .rows = 9, .codes = 11, .steps = 5}, true);
   RaggedBatch first = example();
   device.load(first);
   const RaggedView view = device.view();
@@ -120,9 +119,9 @@ TEST_P(DeviceBatchTest, AFixedBatchStaysInItsPlaces) {
   EXPECT_EQ(device.codes(), codes);
   EXPECT_EQ(device.code_weights(), weights);
   EXPECT_EQ(host(view.counts, 4), (std::vector<std::int32_t>{2, 3, 4, 2}));
-  EXPECT_EQ(host(view.visit_offsets, 3), second.layout.visit_offsets());
-  EXPECT_EQ(host(view.order, 2), second.layout.order());
-  EXPECT_EQ(host(view.batch_sizes, 2), second.layout.batch_sizes());
+  EXPECT_EQ(host(view.visit_offsets, 3), second.layout.visit_offsets);
+  EXPECT_EQ(host(view.order, 2), second.layout.order);
+  EXPECT_EQ(host(view.batch_sizes, 2), second.layout.batch_sizes);
   EXPECT_EQ(host(view.sequence_ids, 2), (std::vector<std::uint32_t>{0, 1}));
   EXPECT_EQ(host(offsets, 5), (std::vector<std::int32_t>{0, 2, 3, 4, 4}));
   EXPECT_EQ(host(codes, 4), second.codes);
@@ -134,12 +133,11 @@ TEST_P(DeviceBatchTest, AFixedBatchStaysInItsPlaces) {
 TEST_P(DeviceBatchTest, AFixedBatchTakesNoLargerOneAndNoOtherKind) {
   DeviceBatch device(backend);
   const RaggedBatch good = example();
-  device.pin_addresses({.sequences = 3, .rows = 8, .codes = 8, .steps = 4}, true);
+  device.fix({.sequences = 3, .rows = 8, .codes = 8, .steps = 4}, true);
   device.load(good);
   RaggedBatch unweighted = good;
   unweighted.code_weights.clear();
-  expect_error(ErrorCode::invalid_argument,
-               {"code_weights has 0 elements: expected 8, as pin_addresses was told"},
+  expect_error(ErrorCode::invalid_argument, {"code_weights has 0 elements: expected 8, as fix was told"},
                [&] { device.load(unweighted); });
   const auto refused = [&](const std::vector<PatientVisits>& patients, const std::string& text) {
     RaggedBatch batch = RaggedBatch::from_patients(patients);
@@ -151,11 +149,11 @@ TEST_P(DeviceBatchTest, AFixedBatchTakesNoLargerOneAndNoOtherKind) {
   refused({{{1}, {}, {}}, {{}, {}, {}}, {{}, {}, {}}}, "9 rows: expected at most 8");
   refused({{{1, 2, 3, 4, 5, 6, 7, 8, 9}}}, "9 codes: expected at most 8");
   refused({{{1}, {}, {}, {}, {}}}, "5 steps: expected at most 4");
-  expect_error(ErrorCode::invalid_argument, {"expected pin_addresses before the first load"}, [&] {
-    device.pin_addresses({1, 1, 1, 1});
+  expect_error(ErrorCode::invalid_argument, {"expected fix before the first load"}, [&] {
+    device.fix({1, 1, 1, 1});
   });
   expect_error(ErrorCode::invalid_argument, {"capacity.rows is -1"}, [&] {
-    DeviceBatch(backend).pin_addresses({1, -1, 1, 1});
+    DeviceBatch(backend).fix({1, -1, 1, 1});
   });
 }
 
@@ -178,6 +176,18 @@ TEST_P(DeviceBatchTest, RefusesABatchThatDoesNotAddUp) {
   refused(shape, "codes has 7 elements: expected 8", [](auto& b) { b.codes.pop_back(); });
   refused(shape, "code_weights has 1 elements: expected 8 or none", [](auto& b) { b.code_weights = {1}; });
   refused(shape, "sequence_ids has 2 elements: expected 3 or none", [](auto& b) { b.sequence_ids = {1, 2}; });
+  refused(shape, "visit_offsets has 0 elements: expected 4", [](auto& b) { b.layout.visit_offsets.clear(); });
+  refused(shape, "inverse_order has 2 elements", [](auto& b) { b.layout.inverse_order.pop_back(); });
+  refused(value, "visit_offsets[0] = -1", [](auto& b) { b.layout.visit_offsets[0] = -1; });
+  refused(value, "visit_offsets[2] = 2 is smaller", [](auto& b) { b.layout.visit_offsets[2] = 2; });
+  refused(value, "order[1] = 3: expected a permutation", [](auto& b) { b.layout.order[1] = 3; });
+  refused(value, "order[1] = 2: expected a permutation", [](auto& b) { b.layout.order[1] = 2; });
+  refused(value, "order[1] = 2 is a longer sequence than order[0] = 0", [](auto& b) {
+    b.layout.order = {0, 2, 1};
+    b.layout.inverse_order = {0, 2, 1};
+  });
+  refused(shape, "batch_sizes has 3 elements: expected 4", [](auto& b) { b.layout.batch_sizes.pop_back(); });
+  refused(value, "batch_sizes[1] = 3: expected 2", [](auto& b) { b.layout.batch_sizes[1] = 3; });
 }
 
 TEST(DeviceBatchWithoutBackendTest, IsRefused) {

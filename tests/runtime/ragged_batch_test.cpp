@@ -18,10 +18,10 @@ constexpr RaggedOptions zeros_allowed{.allow_zero_length = true};
 void expect_layout(const RaggedLayout& layout, const std::vector<std::int32_t>& lengths) {
   const auto sequences = static_cast<std::int32_t>(lengths.size());
   ASSERT_EQ(layout.sequences(), sequences);
-  ASSERT_EQ(layout.visit_offsets().size(), lengths.size() + 1);
+  ASSERT_EQ(layout.visit_offsets.size(), lengths.size() + 1);
   std::int32_t rows = 0, steps = 0;
   for (std::int32_t b = 0; b < sequences; ++b) {
-    EXPECT_EQ(layout.visit_offsets()[b], rows);
+    EXPECT_EQ(layout.visit_offsets[b], rows);
     EXPECT_EQ(layout.length(b), lengths[b]);
     rows += lengths[b];
     steps = std::max(steps, lengths[b]);
@@ -29,13 +29,13 @@ void expect_layout(const RaggedLayout& layout, const std::vector<std::int32_t>& 
     std::int32_t before = 0;
     for (std::int32_t other = 0; other < sequences; ++other)
       before += lengths[other] > lengths[b] || (lengths[other] == lengths[b] && other < b) ? 1 : 0;
-    EXPECT_EQ(layout.inverse_order()[b], before);
-    EXPECT_EQ(layout.order()[before], b);
+    EXPECT_EQ(layout.inverse_order[b], before);
+    EXPECT_EQ(layout.order[before], b);
   }
   EXPECT_EQ(layout.rows(), rows);
   ASSERT_EQ(layout.steps(), steps);
   for (std::int32_t t = 0; t < steps; ++t)
-    EXPECT_EQ(layout.batch_sizes()[t],
+    EXPECT_EQ(layout.batch_sizes[t],
               std::count_if(lengths.begin(), lengths.end(), [&](std::int32_t length) { return length > t; }));
 }
 
@@ -46,7 +46,7 @@ TEST(RaggedLayoutTest, BuildersAgreeWithAPlainCount) {
   for (const auto& lengths : cases) {
     const auto layout = RaggedLayout::from_lengths(lengths, zeros_allowed);
     expect_layout(layout, lengths);
-    expect_layout(RaggedLayout::from_offsets(layout.visit_offsets(), zeros_allowed), lengths);
+    expect_layout(RaggedLayout::from_offsets(layout.visit_offsets, zeros_allowed), lengths);
     for (const std::int32_t extra : {0, 3}) {
       const std::int32_t steps = layout.steps() + extra;
       std::vector<std::uint8_t> mask;
@@ -183,8 +183,8 @@ TEST(RaggedBatchTest, FromPaddedNeverReadsWhatTheMasksLeaveOut) {
   for (const std::int64_t steps : {4, 6})
     for (const std::int64_t codes_per_visit : {3, 5}) {
       const auto batch = poisoned(patients, steps, codes_per_visit).batch();
-      EXPECT_EQ(batch.layout.visit_offsets(), expected.layout.visit_offsets());
-      EXPECT_EQ(batch.layout.order(), expected.layout.order());
+      EXPECT_EQ(batch.layout.visit_offsets, expected.layout.visit_offsets);
+      EXPECT_EQ(batch.layout.order, expected.layout.order);
       EXPECT_EQ(batch.code_offsets, expected.code_offsets);
       EXPECT_EQ(batch.codes, expected.codes);
     }

@@ -165,7 +165,7 @@ TEST_F(SimtLayoutTest, SequencesLongerThanThePaddedLayout) {
     for (std::int64_t t = 0; t < layout.length(b); ++t)
       for (std::int64_t e = 0; e < width; ++e) {
         const auto at =
-            static_cast<std::size_t>((layout.visit_offsets()[static_cast<std::size_t>(b)] + t) * width + e);
+            static_cast<std::size_t>((layout.visit_offsets[static_cast<std::size_t>(b)] + t) * width + e);
         EXPECT_EQ(back[at], t < steps ? ragged[at] : 0) << b << ' ' << t << ' ' << e;
       }
 }

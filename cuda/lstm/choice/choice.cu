@@ -71,18 +71,18 @@ Options options_of(const LstmDesc& desc, LstmPass pass, const std::vector<LstmCa
   return options;
 }
 
-std::vector<LstmKernelConfig> configs_of(const Options& options) {
-  std::vector<LstmKernelConfig> configs;
+std::vector<LstmCut> cuts_of(const Options& options) {
+  std::vector<LstmCut> cuts;
   for (const LstmPassChoice& option : options)
-    if (option.algorithm == LstmAlgorithm::persistent) configs.push_back({option.cluster, option.slots});
-  std::sort(configs.begin(), configs.end(), [](const LstmKernelConfig& a, const LstmKernelConfig& b) {
+    if (option.algorithm == LstmAlgorithm::persistent) cuts.push_back({option.cluster, option.slots});
+  std::sort(cuts.begin(), cuts.end(), [](const LstmCut& a, const LstmCut& b) {
     return a.cluster != b.cluster ? a.cluster < b.cluster : a.slots < b.slots;
   });
-  return configs;
+  return cuts;
 }
 
 // "cluster is 3 and slots is 8"
-std::string forced_config(const LstmDesc& desc) {
+std::string forced_cut(const LstmDesc& desc) {
   std::string text;
   if (desc.cluster != 0) text = concat("cluster is ", desc.cluster);
   if (desc.slots != 0) text += concat(text.empty() ? "" : " and ", "slots is ", desc.slots);
@@ -96,9 +96,9 @@ const LstmPassChoice& best_persistent(const LstmDesc& desc, LstmPass pass, const
         (desc.slots == 0 || desc.slots == option.slots))
       return option;
   std::string list;
-  for (const LstmKernelConfig& config : configs_of(options))
-    list += concat(list.empty() ? "" : ", ", config.cluster, " x ", config.slots);
-  fail(ErrorCode::unsupported, forced_config(desc), ": expected what ",
+  for (const LstmCut& cut : cuts_of(options))
+    list += concat(list.empty() ? "" : ", ", cut.cluster, " x ", cut.slots);
+  fail(ErrorCode::unsupported, forced_cut(desc), ": expected what ",
        pass == LstmPass::forward ? "forward" : "backward", " has for ", sizes_of(desc),
        " on this device, cluster x slots: ", list);
 }
@@ -117,11 +117,11 @@ std::string microseconds(double us) {
 
 }  // namespace
 
-LstmChoiceDetails choose_lstm(const LstmDesc& desc, const LstmCandidates& candidates, const LstmCosts& costs) {
+LstmChoice choose_lstm(const LstmDesc& desc, const LstmCandidates& candidates, const LstmCosts& costs) {
   const bool forced = desc.cluster != 0 || desc.slots != 0;
   const bool may_persist =
       desc.algorithm == LstmAlgorithm::automatic || desc.algorithm == LstmAlgorithm::persistent;
-  check(may_persist || !forced, ErrorCode::unsupported, forced_config(desc), ", but algorithm is ",
+  check(may_persist || !forced, ErrorCode::unsupported, forced_cut(desc), ", but algorithm is ",
         name_of(desc.algorithm), ": expected 0, or algorithm persistent");
 
   int hidden = padded_hidden(desc, candidates);
@@ -129,17 +129,17 @@ LstmChoiceDetails choose_lstm(const LstmDesc& desc, const LstmCandidates& candid
   if (why_not) hidden = 0;
   check(!why_not || desc.algorithm != LstmAlgorithm::persistent, ErrorCode::unsupported,
         "algorithm is persistent, but ", why_not.value_or(""));
-  check(!why_not || !forced, ErrorCode::unsupported, forced_config(desc), ", but ", why_not.value_or(""));
+  check(!why_not || !forced, ErrorCode::unsupported, forced_cut(desc), ", but ", why_not.value_or(""));
 
-  LstmChoiceDetails choice;
+  LstmChoice choice;
   choice.costs = costs.source;
   choice.forward_options = options_of(desc, LstmPass::forward, candidates.forward, hidden, costs);
-  choice.kernel_configs = configs_of(choice.forward_options);
+  choice.cuts = cuts_of(choice.forward_options);
   if (desc.training) {
     choice.backward_options = options_of(desc, LstmPass::backward, candidates.backward, hidden, costs);
-    const std::vector<LstmKernelConfig> others = configs_of(choice.backward_options);
-    std::erase_if(choice.kernel_configs, [&](const LstmKernelConfig& config) {
-      return std::find(others.begin(), others.end(), config) == others.end();
+    const std::vector<LstmCut> others = cuts_of(choice.backward_options);
+    std::erase_if(choice.cuts, [&](const LstmCut& cut) {
+      return std::find(others.begin(), others.end(), cut) == others.end();
     });
   }
 
@@ -164,7 +164,7 @@ LstmChoiceDetails choose_lstm(const LstmDesc& desc, const LstmCandidates& candid
   const double persistent = choice.forward.us + choice.backward.us;
   double stepwise = stepwise_of(choice.forward_options).us;
   if (desc.training) stepwise += stepwise_of(choice.backward_options).us;
-  if (forced) return take(LstmAlgorithm::persistent, forced_config(desc) + ", which only persistent has");
+  if (forced) return take(LstmAlgorithm::persistent, forced_cut(desc) + ", which only persistent has");
   return persistent <= stepwise
              ? take(LstmAlgorithm::persistent, concat("expected to take ", microseconds(persistent),
                                                       ", stepwise ", microseconds(stepwise)))

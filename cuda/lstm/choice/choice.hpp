@@ -10,7 +10,7 @@
 #include "cuda/lstm/persistent/persistent.hpp"
 #include "host/ops/lstm_costs.hpp"
 #include "host/ops/lstm_device_model.hpp"
-#include "ragtime/lstm_tuning.hpp"
+#include "ragtime/lstm.hpp"
 
 namespace ragtime::cuda {
 inline namespace RAGTIME_ARCH {
@@ -32,13 +32,13 @@ struct LstmCandidates {
 
 // Throws Error(unsupported) that names the argument where the description asks for what there is not.
 // candidates: those of desc.dtype; f32 without tf32 takes none.
-LstmChoiceDetails choose_lstm(const LstmDesc& desc, const LstmCandidates& candidates, const LstmCosts& costs);
+LstmChoice choose_lstm(const LstmDesc& desc, const LstmCandidates& candidates, const LstmCosts& costs);
 
-// The same with the kernels of this build, on this device, with desc.tuning or the built-in costs. Throws
-// Error(invalid_argument) on a tuning of another device.
-LstmChoiceDetails choose_lstm(const LstmDesc& desc);
-// The same on a device that is known by its properties alone, whatever device desc.tuning is of.
-LstmChoiceDetails choose_lstm(const LstmDesc& desc, const LstmDeviceModel& model);
+// The same with the kernels of this build, on this device, with its costs.
+LstmChoice choose_lstm(const LstmDesc& desc);
+// The same on a device that is known by its properties alone, with estimated
+// costs.
+LstmChoice choose_lstm(const LstmDesc& desc, const LstmDeviceModel& model);
 
 // The kernel that a pass was chosen to run.
 template <class Kernel>

@@ -6,7 +6,6 @@
 #include "cuda/lstm/choice/choice.hpp"
 #include "cuda/lstm/persistent/operation.hpp"
 #include "cuda/support/element.hpp"
-#include "host/base/check.hpp"
 
 namespace ragtime::cuda {
 inline namespace RAGTIME_ARCH {
@@ -26,30 +25,21 @@ std::vector<LstmCandidate> candidates_on(const LstmDeviceModel& model,
   return candidates;
 }
 
-const LstmCosts& costs_for(const LstmDesc& desc) {
-  static const LstmCosts built_in;
-  return desc.tuning == nullptr ? built_in : desc.tuning->costs();
-}
-
 }  // namespace
 
-LstmChoiceDetails choose_lstm(const LstmDesc& desc) {
-  const std::string device = backend()->description();
-  check(desc.tuning == nullptr || desc.tuning->device() == device, ErrorCode::invalid_argument,
-        "tuning was measured on ", desc.tuning == nullptr ? "" : desc.tuning->device(), ": expected one of this device, ",
-        device);
-  const LstmCosts& costs = costs_for(desc);
+LstmChoice choose_lstm(const LstmDesc& desc) {
+  const LstmCosts& costs = lstm_costs_of(backend()->description());
   // The driver loads the kernels that it is asked about: not without need.
   if (desc.proj_size > 0 || (desc.dtype == DType::f32 && !desc.tf32)) return choose_lstm(desc, {}, costs);
   return with_element(desc.dtype, [&]<class T>() { return choose_lstm(desc, lstm_candidates<T>(), costs); });
 }
 
-LstmChoiceDetails choose_lstm(const LstmDesc& desc, const LstmDeviceModel& model) {
+LstmChoice choose_lstm(const LstmDesc& desc, const LstmDeviceModel& model) {
   return with_element(desc.dtype, [&]<class T>() {
     return choose_lstm(
         desc,
         {candidates_on(model, lstm_forward_kernels<T>()), candidates_on(model, lstm_backward_kernels<T>())},
-        costs_for(desc));
+        {});
   });
 }
 

@@ -17,7 +17,7 @@
 #include "cuda/support/element.hpp"
 #include "cuda/support/enqueue.cuh"
 #include "host/runtime/capacity.hpp"
-#include "host/runtime/workspace_layout.hpp"
+#include "host/runtime/carve.hpp"
 
 namespace ragtime::cuda {
 inline namespace RAGTIME_ARCH {
@@ -26,8 +26,8 @@ namespace {
 constexpr std::size_t cudnn_alignment = 256;
 
 // Bytes for cuDNN, at its alignment whatever that of the workspace is; null while sizing.
-std::byte* take_aligned(WorkspaceLayout& layout, std::size_t bytes) {
-  std::byte* const piece = layout.take<std::byte>(static_cast<std::int64_t>(bytes + cudnn_alignment));
+std::byte* take_aligned(Carver& carver, std::size_t bytes) {
+  std::byte* const piece = carver.take<std::byte>(static_cast<std::int64_t>(bytes + cudnn_alignment));
   const auto address = reinterpret_cast<std::uintptr_t>(piece);
   return piece == nullptr ? nullptr : piece + (cudnn_alignment - address % cudnn_alignment) % cudnn_alignment;
 }
@@ -74,7 +74,7 @@ struct HostBatch {
 template <class T>
 class LstmCudnn final : public LstmOperation {
  public:
-  LstmCudnn(const LstmDesc& desc, LstmChoiceDetails choice)
+  LstmCudnn(const LstmDesc& desc, LstmChoice choice)
       : desc_(desc), choice_(std::move(choice)), rnn_desc_(describe(desc)), rnn_(rnn_desc_) {
     lengths_.reserve(static_cast<std::size_t>(desc.capacity.sequences));
     std::size_t covered = 0;
@@ -82,12 +82,12 @@ class LstmCudnn final : public LstmOperation {
     gaps_ = covered != rnn_.weight_bytes();
   }
 
-  std::size_t workspace_bytes() const override { return lay_out(nullptr).bytes; }
+  std::size_t workspace_bytes() const override { return carve(nullptr).bytes; }
   std::size_t reserve_bytes() const override {
     return desc_.training ? rnn_.reserve_bytes() + cudnn_alignment : 0;
   }
 
-  LstmChoiceDetails choice() const override { return choice_; }
+  LstmChoice choice() const override { return choice_; }
 
   void forward(const LstmForward& args, Stream stream) const override {
     check(args.c_seq == nullptr, ErrorCode::unsupported,
@@ -95,7 +95,7 @@ class LstmCudnn final : public LstmOperation {
           "algorithm");
     const std::lock_guard<std::mutex> one_at_a_time(busy_);
     const HostBatch batch = read(args.batch);
-    const Pieces pieces = lay_out(args.workspace);
+    const Pieces pieces = carve(args.workspace);
     if (batch.with_rows > 0) {
       begin(args.batch, batch, args.weights, pieces, stream);
       to_packed(args.batch, args.x, pieces.x, desc_.input_size, stream);
@@ -123,7 +123,7 @@ class LstmCudnn final : public LstmOperation {
   void backward(const LstmBackward& args, Stream stream) const override {
     const std::lock_guard<std::mutex> one_at_a_time(busy_);
     const HostBatch batch = read(args.batch);
-    const Pieces pieces = lay_out(args.workspace);
+    const Pieces pieces = carve(args.workspace);
     if (batch.with_rows > 0) {
       const std::int64_t output = desc_.directions() * width();
       begin(args.batch, batch, args.weights, pieces, stream);
@@ -176,38 +176,38 @@ class LstmCudnn final : public LstmOperation {
     std::size_t bytes;
   };
 
-  Pieces lay_out(void* workspace) const {
+  Pieces carve(void* workspace) const {
     const Capacity& capacity = desc_.capacity;
     const std::int64_t states = desc_.num_layers * desc_.directions() * capacity.sequences;
-    WorkspaceLayout layout(workspace);
-    const auto rows = [&](std::int64_t row_width) { return layout.take<T>(capacity.rows * row_width); };
+    Carver carver(workspace);
+    const auto rows = [&](std::int64_t row_width) { return carver.take<T>(capacity.rows * row_width); };
     Pieces pieces{};
-    pieces.lengths = layout.take<std::int32_t>(capacity.sequences);
-    pieces.weights = take_aligned(layout, rnn_.weight_bytes());
-    pieces.work = take_aligned(layout, rnn_.workspace_bytes());
+    pieces.lengths = carver.take<std::int32_t>(capacity.sequences);
+    pieces.weights = take_aligned(carver, rnn_.weight_bytes());
+    pieces.work = take_aligned(carver, rnn_.workspace_bytes());
     pieces.x = rows(desc_.input_size);
     pieces.y = rows(desc_.directions() * width());
-    pieces.h0 = layout.take<T>(states * width());
-    pieces.c0 = layout.take<T>(states * desc_.hidden_size);
-    pieces.h_n = layout.take<T>(states * width());
-    pieces.c_n = layout.take<T>(states * desc_.hidden_size);
+    pieces.h0 = carver.take<T>(states * width());
+    pieces.c0 = carver.take<T>(states * desc_.hidden_size);
+    pieces.h_n = carver.take<T>(states * width());
+    pieces.c_n = carver.take<T>(states * desc_.hidden_size);
     if (desc_.training) {
-      pieces.d_weights = take_aligned(layout, rnn_.weight_bytes());
-      pieces.reserve = take_aligned(layout, rnn_.reserve_bytes());
+      pieces.d_weights = take_aligned(carver, rnn_.weight_bytes());
+      pieces.reserve = take_aligned(carver, rnn_.reserve_bytes());
       pieces.d_x = rows(desc_.input_size);
       pieces.d_y = rows(desc_.directions() * width());
-      pieces.d_h0 = layout.take<T>(states * width());
-      pieces.d_c0 = layout.take<T>(states * desc_.hidden_size);
+      pieces.d_h0 = carver.take<T>(states * width());
+      pieces.d_c0 = carver.take<T>(states * desc_.hidden_size);
     }
-    pieces.bytes = layout.bytes();
+    pieces.bytes = carver.bytes();
     return pieces;
   }
 
   // reserve_bytes() has room for it.
   std::byte* aligned(const void* reserve) const {
     if (!desc_.training) return nullptr;
-    WorkspaceLayout layout(reserve);
-    return take_aligned(layout, rnn_.reserve_bytes());
+    Carver carver(reserve);
+    return take_aligned(carver, rnn_.reserve_bytes());
   }
 
   std::int64_t width() const { return desc_.output_size(); }
@@ -310,7 +310,7 @@ class LstmCudnn final : public LstmOperation {
   }
 
   LstmDesc desc_;
-  LstmChoiceDetails choice_;
+  LstmChoice choice_;
   RnnDesc rnn_desc_;
   Rnn rnn_;
   bool gaps_ = false;  // the weight space has bytes that are no weight's
@@ -320,7 +320,7 @@ class LstmCudnn final : public LstmOperation {
 
 }  // namespace
 
-std::unique_ptr<LstmOperation> make_lstm_cudnn(const LstmDesc& desc, LstmChoiceDetails choice) {
+std::unique_ptr<LstmOperation> make_lstm_cudnn(const LstmDesc& desc, LstmChoice choice) {
   check(desc.dropout == 0 || desc.num_layers == 1 || !desc.training, ErrorCode::unsupported, "dropout is ",
         desc.dropout,
         ": the cudnn algorithm has masks of its own between layers; expected 0, or another algorithm");

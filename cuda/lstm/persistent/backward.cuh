@@ -100,7 +100,7 @@ struct LstmBackwardShape {
   arch::Mbarrier* full;      // [2]
 
   template <class Shared>
-  RAGTIME_HOST_DEVICE static constexpr LstmBackwardShape lay_out(Shared& shared) {
+  RAGTIME_HOST_DEVICE static constexpr LstmBackwardShape carve(Shared& shared) {
     LstmBackwardShape at{};
     if constexpr (!grid) at.parts = shared.template take<float>(2 * cluster * cells);
     at.d_gates = shared.template take<unsigned char>(2 * slots * row_bytes);
@@ -204,7 +204,7 @@ lstm_persistent_backward(LstmPersistentBackward<T> args) {
   if constexpr (Shape::clustered && !arch::has_clusters) return;
 
   arch::SharedMemory shared;
-  Shape at = Shape::lay_out(shared);
+  Shape at = Shape::carve(shared);
   const unsigned thread = arch::thread_rank(), lane = arch::lane(), warp = arch::warp();
   const unsigned rank = Shape::clustered ? arch::cluster_rank() : arch::block_index().x % cluster;
   const unsigned which = arch::block_index().x / cluster, clusters = arch::grid_extent().x / cluster;

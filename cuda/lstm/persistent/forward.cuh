@@ -80,7 +80,7 @@ struct LstmForwardShape {
   arch::Mbarrier* full;      // [2]
 
   template <class Shared>
-  RAGTIME_HOST_DEVICE static constexpr LstmForwardShape lay_out(Shared& shared) {
+  RAGTIME_HOST_DEVICE static constexpr LstmForwardShape carve(Shared& shared) {
     LstmForwardShape at{};
     at.h = shared.template take<unsigned char>(2 * slots * row_bytes);
     at.x_gates = shared.template take<arch::Chunk<8>>(stages * 2 * slot_tiles * tiles * threads);
@@ -201,7 +201,7 @@ lstm_persistent_forward(LstmPersistentForward<T> args) {
   if constexpr (Shape::clustered && !arch::has_clusters) return;
 
   arch::SharedMemory shared;
-  const Shape at = Shape::lay_out(shared);
+  const Shape at = Shape::carve(shared);
   const unsigned thread = arch::thread_rank(), lane = arch::lane(), warp = arch::warp();
   const unsigned rank = Shape::clustered ? arch::cluster_rank() : arch::block_index().x % cluster;
   const unsigned which = arch::block_index().x / cluster, clusters = arch::grid_extent().x / cluster;

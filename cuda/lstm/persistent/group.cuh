@@ -83,7 +83,7 @@ template <class Shape, class Args>
 LstmPersistentKernel<Args> lstm_kernel(void (*run)(Args)) {
   constexpr std::size_t bytes = [] {
     arch::SharedSize shared;
-    Shape::lay_out(shared);
+    Shape::carve(shared);
     return shared.bytes();
   }();
   static_assert(bytes <= most_shared_bytes);

@@ -18,7 +18,7 @@
 #include "cuda/lstm/persistent/prepare.cuh"
 #include "cuda/runtime/gemm.hpp"
 #include "host/ops/operations.hpp"
-#include "host/runtime/workspace_layout.hpp"
+#include "host/runtime/carve.hpp"
 
 namespace ragtime::cuda {
 inline namespace RAGTIME_ARCH {
@@ -27,13 +27,13 @@ template <class T>
 class LstmPersistentCuda final : public LstmOperation {
  public:
   // choice: of the persistent algorithm, for this description.
-  LstmPersistentCuda(const LstmDesc& desc, const LstmChoiceDetails& choice);
+  LstmPersistentCuda(const LstmDesc& desc, const LstmChoice& choice);
 
   std::size_t workspace_bytes() const override { return workspace_bytes_; }
   std::size_t reserve_bytes() const override { return reserve_bytes_; }
   void forward(const LstmForward& args, Stream stream) const override;
   void backward(const LstmBackward& args, Stream stream) const override;
-  LstmChoiceDetails choice() const override { return choice_; }
+  LstmChoice choice() const override { return choice_; }
 
  private:
   static constexpr std::int64_t max_directions = lstm_max_directions;
@@ -86,10 +86,10 @@ class LstmPersistentCuda final : public LstmOperation {
   };
 
   void make_products();
-  void carve_common(WorkspaceLayout& layout, Common& work) const;
-  ForwardWork lay_out_forward(WorkspaceLayout& layout) const;
-  BackwardWork lay_out_backward(WorkspaceLayout& layout) const;
-  Reserve lay_out_reserve(WorkspaceLayout& layout, std::int64_t layer) const;
+  void carve_common(Carver& carver, Common& work) const;
+  ForwardWork carve_forward(Carver& carver) const;
+  BackwardWork carve_backward(Carver& carver) const;
+  Reserve carve_reserve(Carver& carver, std::int64_t layer) const;
 
   RowCount count_rows(const RaggedView& batch) const;
   std::int64_t product_rows(const RowCount& rows) const { return rows.host >= 0 ? rows.host : rows.capacity; }
@@ -102,7 +102,7 @@ class LstmPersistentCuda final : public LstmOperation {
                         const Reserve& saved, const BackwardWork& work, Stream stream) const;
 
   LstmDesc desc_;
-  LstmChoiceDetails choice_;
+  LstmChoice choice_;
   LstmPersistentKernel<LstmPersistentForward<T>> forward_;
   LstmPersistentKernel<LstmPersistentBackward<T>> backward_;  // none without training
   std::int64_t directions_, hidden_, padded_;

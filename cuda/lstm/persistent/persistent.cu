@@ -7,11 +7,11 @@ namespace ragtime::cuda {
 inline namespace RAGTIME_ARCH {
 namespace {
 
-LstmGroups carve_groups(WorkspaceLayout& layout, std::size_t group_bytes, const LstmPassChoice& choice) {
+LstmGroups carve_groups(Carver& carver, std::size_t group_bytes, const LstmPassChoice& choice) {
   if (group_bytes == 0) return {};
   LstmGroups groups;
-  groups.published = layout.take<unsigned>(std::int64_t{choice.clusters} * lstm_group_flags);
-  groups.memory = layout.take<unsigned char>(choice.clusters * static_cast<std::int64_t>(group_bytes));
+  groups.published = carver.take<unsigned>(std::int64_t{choice.clusters} * lstm_group_flags);
+  groups.memory = carver.take<unsigned char>(choice.clusters * static_cast<std::int64_t>(group_bytes));
   groups.count = choice.clusters;
   return groups;
 }
@@ -44,7 +44,7 @@ const LstmCandidates& lstm_candidates() {
 
 // Sizes are added up once before any product is made, so that those beyond any memory are refused as such.
 template <class T>
-LstmPersistentCuda<T>::LstmPersistentCuda(const LstmDesc& desc, const LstmChoiceDetails& choice)
+LstmPersistentCuda<T>::LstmPersistentCuda(const LstmDesc& desc, const LstmChoice& choice)
     : desc_(desc),
       choice_(choice),
       forward_(*find_kernel(lstm_forward_kernels<T>(), choice.forward)),
@@ -55,11 +55,11 @@ LstmPersistentCuda<T>::LstmPersistentCuda(const LstmDesc& desc, const LstmChoice
   if (desc_.training) backward_ = *find_kernel(lstm_backward_kernels<T>(), choice.backward);
   for (const bool with_products : {false, true}) {
     if (with_products) make_products();
-    WorkspaceLayout forward(nullptr), backward(nullptr), reserve(nullptr);
-    lay_out_forward(forward);
+    Carver forward(nullptr), backward(nullptr), reserve(nullptr);
+    carve_forward(forward);
     if (desc_.training) {
-      lay_out_backward(backward);
-      for (std::int64_t layer = 0; layer < desc_.num_layers; ++layer) lay_out_reserve(reserve, layer);
+      carve_backward(backward);
+      for (std::int64_t layer = 0; layer < desc_.num_layers; ++layer) carve_reserve(reserve, layer);
     }
     workspace_bytes_ = std::max(forward.bytes(), backward.bytes());
     reserve_bytes_ = reserve.bytes();
@@ -122,69 +122,67 @@ void LstmPersistentCuda<T>::make_products() {
 }
 
 template <class T>
-void LstmPersistentCuda<T>::carve_common(WorkspaceLayout& layout, Common& work) const {
+void LstmPersistentCuda<T>::carve_common(Carver& carver, Common& work) const {
   const std::int64_t rows = desc_.capacity.rows, sequences = desc_.capacity.sequences;
   const std::int64_t deepest =
       desc_.num_layers > 1 ? std::max(desc_.input_size, directions_ * hidden_) : desc_.input_size;
-  work.jobs = layout.take<LstmJob>(sequences);
-  work.count = layout.take<std::int32_t>(1);
-  work.taken = layout.take<unsigned>(max_directions);
+  work.jobs = carver.take<LstmJob>(sequences);
+  work.count = carver.take<std::int32_t>(1);
+  work.taken = carver.take<unsigned>(max_directions);
   for (std::int64_t d = 0; d < directions_; ++d) {
     // 32 lanes of 16 bytes for every 16 rows and 32 bytes of k.
     work.packed[d] =
-        layout.take<arch::Chunk<16>>(padded_ / 4 * padded_ * static_cast<std::int64_t>(sizeof(T)));
-    work.bias[d] = layout.take<float>(4 * padded_);
+        carver.take<arch::Chunk<16>>(padded_ / 4 * padded_ * static_cast<std::int64_t>(sizeof(T)));
+    work.bias[d] = carver.take<float>(4 * padded_);
   }
-  work.weight_ih = layout.take<T>(directions_ * 4 * padded_ * deepest);
-  if (!desc_.rows_on_host) work.x = layout.take<T>(rows * desc_.input_size);
-  if (drops_) work.dropped = layout.take<T>(rows * directions_ * hidden_);
-  work.gemm = layout.take<std::byte>(static_cast<std::int64_t>(gemm_bytes_));
+  work.weight_ih = carver.take<T>(directions_ * 4 * padded_ * deepest);
+  if (!desc_.rows_on_host) work.x = carver.take<T>(rows * desc_.input_size);
+  if (drops_) work.dropped = carver.take<T>(rows * directions_ * hidden_);
+  work.gemm = carver.take<std::byte>(static_cast<std::int64_t>(gemm_bytes_));
 }
 
 template <class T>
-typename LstmPersistentCuda<T>::ForwardWork LstmPersistentCuda<T>::lay_out_forward(
-    WorkspaceLayout& layout) const {
+typename LstmPersistentCuda<T>::ForwardWork LstmPersistentCuda<T>::carve_forward(Carver& carver) const {
   const std::int64_t rows = desc_.capacity.rows;
   ForwardWork work;
-  carve_common(layout, work);
-  work.groups = carve_groups(layout, forward_.group_bytes, choice_.forward);
-  work.x_gates = layout.take<float>(rows * directions_ * 4 * padded_);
-  if (!desc_.training && desc_.num_layers > 1) work.layer_y = layout.take<T>(rows * directions_ * hidden_);
+  carve_common(carver, work);
+  work.groups = carve_groups(carver, forward_.group_bytes, choice_.forward);
+  work.x_gates = carver.take<float>(rows * directions_ * 4 * padded_);
+  if (!desc_.training && desc_.num_layers > 1) work.layer_y = carver.take<T>(rows * directions_ * hidden_);
   return work;
 }
 
 template <class T>
-typename LstmPersistentCuda<T>::BackwardWork LstmPersistentCuda<T>::lay_out_backward(
-    WorkspaceLayout& layout) const {
+typename LstmPersistentCuda<T>::BackwardWork LstmPersistentCuda<T>::carve_backward(Carver& carver) const {
   const std::int64_t rows = desc_.capacity.rows, all_gates = directions_ * 4 * padded_;
   const std::int64_t deepest =
       desc_.num_layers > 1 ? std::max(desc_.input_size, directions_ * hidden_) : desc_.input_size;
   BackwardWork work;
-  carve_common(layout, work);
-  work.groups = carve_groups(layout, backward_.group_bytes, choice_.backward);
-  work.d_gates = layout.take<T>(rows * all_gates);
-  if (!desc_.rows_on_host) work.d_x = layout.take<T>(rows * desc_.input_size);
-  if (desc_.num_layers > 1) work.d_layer = layout.take<T>(rows * directions_ * hidden_);
-  work.d_weight_ih = layout.take<float>(all_gates * deepest);
-  work.d_weight_hh = layout.take<float>(all_gates * hidden_);
-  work.d_bias = layout.take<float>(all_gates);
-  work.partial = layout.take<float>(RowChunks(rows).partial_size(all_gates));
+  carve_common(carver, work);
+  work.groups = carve_groups(carver, backward_.group_bytes, choice_.backward);
+  work.d_gates = carver.take<T>(rows * all_gates);
+  if (!desc_.rows_on_host) work.d_x = carver.take<T>(rows * desc_.input_size);
+  if (desc_.num_layers > 1) work.d_layer = carver.take<T>(rows * directions_ * hidden_);
+  work.d_weight_ih = carver.take<float>(all_gates * deepest);
+  work.d_weight_hh = carver.take<float>(all_gates * hidden_);
+  work.d_bias = carver.take<float>(all_gates);
+  work.partial = carver.take<float>(RowChunks(rows).partial_size(all_gates));
   if (desc_.save_gates) return work;
-  work.gates = layout.take<T>(rows * all_gates);
-  work.sums = layout.take<float>(rows * all_gates);
-  for (std::int64_t d = 0; d < directions_; ++d) work.weight_hh[d] = layout.take<T>(4 * padded_ * hidden_);
+  work.gates = carver.take<T>(rows * all_gates);
+  work.sums = carver.take<float>(rows * all_gates);
+  for (std::int64_t d = 0; d < directions_; ++d) work.weight_hh[d] = carver.take<T>(4 * padded_ * hidden_);
   return work;
 }
 
 template <class T>
-typename LstmPersistentCuda<T>::Reserve LstmPersistentCuda<T>::lay_out_reserve(WorkspaceLayout& layout,
-                                                                               std::int64_t layer) const {
+typename LstmPersistentCuda<T>::Reserve LstmPersistentCuda<T>::carve_reserve(Carver& carver,
+                                                                             std::int64_t layer) const {
   const std::int64_t rows = desc_.capacity.rows;
   Reserve reserve;
-  if (desc_.save_gates) reserve.gates = layout.take<T>(directions_ * rows * 4 * padded_);
-  reserve.c = layout.take<float>(directions_ * rows * padded_);
-  reserve.h_before = layout.take<T>(rows * directions_ * hidden_);
-  if (layer + 1 < desc_.num_layers) reserve.y = layout.take<T>(rows * directions_ * hidden_);
+  if (desc_.save_gates) reserve.gates = carver.take<T>(directions_ * rows * 4 * padded_);
+  reserve.c = carver.take<float>(directions_ * rows * padded_);
+  reserve.h_before = carver.take<T>(rows * directions_ * hidden_);
+  if (layer + 1 < desc_.num_layers) reserve.y = carver.take<T>(rows * directions_ * hidden_);
   return reserve;
 }
 

@@ -79,13 +79,13 @@ template <class T>
 void LstmPersistentCuda<T>::forward(const LstmForward& args, Stream stream) const {
   const RowCount rows = count_rows(args.batch);
   const bool known = rows.host >= 0;
-  WorkspaceLayout layout(args.workspace), reserve_carver(args.reserve);
-  const ForwardWork work = lay_out_forward(layout);
+  Carver carver(args.workspace), reserve_carver(args.reserve);
+  const ForwardWork work = carve_forward(carver);
   const std::int64_t width = directions_ * hidden_;
   const T* x = input(rows, args.x, work, stream);
   for (std::int64_t layer = 0; layer < desc_.num_layers; ++layer) {
     const bool last = layer + 1 == desc_.num_layers;
-    const Reserve reserve = desc_.training ? lay_out_reserve(reserve_carver, layer) : Reserve{};
+    const Reserve reserve = desc_.training ? carve_reserve(reserve_carver, layer) : Reserve{};
     T* y = last ? static_cast<T*>(args.y) : desc_.training ? reserve.y : work.layer_y;
 
     LstmPrepare<T> prepare = preparation(args.batch, args.weights, layer, work);
@@ -223,19 +223,19 @@ template <class T>
 void LstmPersistentCuda<T>::backward(const LstmBackward& args, Stream stream) const {
   const RowCount rows = count_rows(args.batch);
   const bool known = rows.host >= 0;
-  WorkspaceLayout layout(args.workspace);
-  const BackwardWork work = lay_out_backward(layout);
+  Carver carver(args.workspace);
+  const BackwardWork work = carve_backward(carver);
   const std::int64_t width = directions_ * hidden_;
 
   const T* d_y = static_cast<const T*>(args.d_y);
   for (std::int64_t layer = desc_.num_layers - 1; layer >= 0; --layer) {
     const bool last = layer + 1 == desc_.num_layers;
     // Reserves lie one after the other; the one below is reached again from the start.
-    WorkspaceLayout reserve_carver(args.reserve);
+    Carver reserve_carver(args.reserve);
     Reserve below, own;
     for (std::int64_t k = 0; k <= layer; ++k) {
       below = own;
-      own = lay_out_reserve(reserve_carver, k);
+      own = carve_reserve(reserve_carver, k);
     }
     const bool input_drops = drops_ && layer > 0;
 

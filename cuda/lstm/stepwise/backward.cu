@@ -164,18 +164,18 @@ void LstmCuda<T>::weight_gradients(const LstmBackward& args, std::int64_t layer,
 template <class T>
 void LstmCuda<T>::backward(const LstmBackward& args, Stream stream) const {
   check_batch(args.batch);
-  WorkspaceLayout layout(args.workspace);
-  const BackwardWork work = lay_out_backward(layout);
+  Carver carver(args.workspace);
+  const BackwardWork work = carve_backward(carver);
   const std::int64_t rows = args.batch.host_counts[1], width = directions_ * projected_;
 
   const T* d_y = static_cast<const T*>(args.d_y);
   for (std::int64_t layer = desc_.num_layers - 1; layer >= 0; --layer) {
     // Reserves lie one after the other; the one below is reached again from the start.
-    WorkspaceLayout reserve_carver(args.reserve);
+    Carver reserve_carver(args.reserve);
     Reserve below, own;
     for (std::int64_t k = 0; k <= layer; ++k) {
       below = own;
-      own = lay_out_reserve(reserve_carver, k);
+      own = carve_reserve(reserve_carver, k);
     }
     const T* y = layer + 1 == desc_.num_layers ? static_cast<const T*>(args.y) : own.y;
     const T* x = layer == 0 ? static_cast<const T*>(args.x) : below.y;

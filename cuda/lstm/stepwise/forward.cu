@@ -74,13 +74,13 @@ void LstmCuda<T>::walk_forward(const LstmForward& args, std::int64_t layer, cons
 template <class T>
 void LstmCuda<T>::forward(const LstmForward& args, Stream stream) const {
   check_batch(args.batch);
-  WorkspaceLayout layout(args.workspace), reserve_carver(args.reserve);
-  const ForwardWork work = lay_out_forward(layout);
+  Carver carver(args.workspace), reserve_carver(args.reserve);
+  const ForwardWork work = carve_forward(carver);
   const std::int64_t rows = args.batch.host_counts[1];
   const T* x = static_cast<const T*>(args.x);
   for (std::int64_t layer = 0; layer < desc_.num_layers; ++layer) {
     const bool last = layer + 1 == desc_.num_layers;
-    const Reserve reserve = desc_.training ? lay_out_reserve(reserve_carver, layer) : Reserve{};
+    const Reserve reserve = desc_.training ? carve_reserve(reserve_carver, layer) : Reserve{};
     T* y = last ? static_cast<T*>(args.y) : desc_.training ? reserve.y : work.layer_y;
     for (std::int64_t d = 0; d < directions_ && rows > 0; ++d)
       products_.x_gates[layer > 0]->run({.m = rows,

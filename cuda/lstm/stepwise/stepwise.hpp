@@ -18,7 +18,7 @@
 #include "cuda/arch/types.cuh"
 #include "cuda/runtime/gemm.hpp"
 #include "host/ops/operations.hpp"
-#include "host/runtime/workspace_layout.hpp"
+#include "host/runtime/carve.hpp"
 
 namespace ragtime::cuda {
 inline namespace RAGTIME_ARCH {
@@ -26,11 +26,11 @@ inline namespace RAGTIME_ARCH {
 template <class T>
 class LstmCuda final : public LstmOperation {
  public:
-  LstmCuda(const LstmDesc& desc, LstmChoiceDetails choice);
+  LstmCuda(const LstmDesc& desc, LstmChoice choice);
 
   std::size_t workspace_bytes() const override { return workspace_bytes_; }
   std::size_t reserve_bytes() const override { return reserve_bytes_; }
-  LstmChoiceDetails choice() const override { return choice_; }
+  LstmChoice choice() const override { return choice_; }
   void forward(const LstmForward& args, Stream stream) const override;
   void backward(const LstmBackward& args, Stream stream) const override;
 
@@ -89,9 +89,9 @@ class LstmCuda final : public LstmOperation {
 
   void make_products();
   void check_batch(const RaggedView& batch) const;
-  ForwardWork lay_out_forward(WorkspaceLayout& layout) const;
-  BackwardWork lay_out_backward(WorkspaceLayout& layout) const;
-  Reserve lay_out_reserve(WorkspaceLayout& layout, std::int64_t layer) const;
+  ForwardWork carve_forward(Carver& carver) const;
+  BackwardWork carve_backward(Carver& carver) const;
+  Reserve carve_reserve(Carver& carver, std::int64_t layer) const;
   const LstmWeights& weights_of(const LstmWeights* weights, std::int64_t layer, std::int64_t d) const {
     return weights[layer * directions_ + d];
   }
@@ -115,7 +115,7 @@ class LstmCuda final : public LstmOperation {
                         Stream stream) const;
 
   LstmDesc desc_;
-  LstmChoiceDetails choice_;
+  LstmChoice choice_;
   std::int64_t directions_, hidden_, projected_;
   bool projects_;
   bool drops_;  // dropout between layers is on

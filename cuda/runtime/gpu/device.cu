@@ -103,11 +103,11 @@ void free_stream(Stream stream) noexcept {
   if (stream.handle != nullptr) cudaStreamDestroy(handle_of(stream));
 }
 
-void wait(Stream stream, Stream dependency) {
+void order(Stream earlier, Stream later) {
   cudaEvent_t event = nullptr;
   check_cuda(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "cudaEventCreateWithFlags");
-  cudaError_t status = cudaEventRecord(event, handle_of(dependency));
-  if (status == cudaSuccess) status = cudaStreamWaitEvent(handle_of(stream), event, 0);
+  cudaError_t status = cudaEventRecord(event, handle_of(earlier));
+  if (status == cudaSuccess) status = cudaStreamWaitEvent(handle_of(later), event, 0);
   cudaEventDestroy(event);  // freed by CUDA when the work is done
   check_cuda(status, "ordering two streams");
 }

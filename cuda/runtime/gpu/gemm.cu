@@ -14,7 +14,7 @@ inline namespace RAGTIME_ARCH {
 namespace {
 
 constexpr std::size_t most_workspace = std::size_t{32} << 20;  // what cuBLAS itself takes on Hopper
-constexpr std::uintptr_t lt_alignment = 256;                   // cuBLASLt refuses any other
+constexpr std::uintptr_t workspace_alignment = 256;            // cuBLASLt refuses any other
 constexpr std::uintptr_t wide_alignment = 16;                  // bytes, alignment of the faster algorithms
 
 // What is used of the library, under its own names, and the handle.
@@ -166,7 +166,7 @@ struct Gemm::State {
 
   // Room for a bias that is not aligned as the kernels want it.
   std::size_t bias_bytes() const {
-    return desc.bias ? static_cast<std::size_t>(desc.n) * size_of(desc.c) + 2 * lt_alignment : 0;
+    return desc.bias ? static_cast<std::size_t>(desc.n) * size_of(desc.c) + 2 * workspace_alignment : 0;
   }
 
   GemmDesc desc;
@@ -187,7 +187,7 @@ Gemm& Gemm::operator=(Gemm&&) noexcept = default;
 std::size_t Gemm::workspace_bytes() const {
   // With room to align each to what cuBLASLt wants of its workspace.
   const std::size_t own = std::max(state_->wide.workspaceSize, state_->narrow.workspaceSize);
-  return (own > 0 ? own + lt_alignment : 0) + state_->bias_bytes();
+  return (own > 0 ? own + workspace_alignment : 0) + state_->bias_bytes();
 }
 
 void Gemm::run(const GemmArgs& args, Stream stream) const {
@@ -201,7 +201,7 @@ void Gemm::run(const GemmArgs& args, Stream stream) const {
     return;
   }
   State::Layouts layout = state_->layouts(args.m, args.k);
-  std::byte* const own = aligned_up(static_cast<std::byte*>(args.workspace), lt_alignment);
+  std::byte* const own = aligned_up(static_cast<std::byte*>(args.workspace), workspace_alignment);
   const void* bias = args.bias;
   if (desc.bias && !is_wide(bias)) {  // kernels read it in wide accesses, and no preference says otherwise
     void* const aligned =

@@ -52,7 +52,7 @@ Stream make_stream() {
 void free_stream(Stream stream) noexcept {
   std::free(stream.handle);
 }
-void wait(Stream, Stream) {}
+void order(Stream, Stream) {}
 
 }  // namespace RAGTIME_ARCH
 }  // namespace ragtime::cuda

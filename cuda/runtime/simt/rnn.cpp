@@ -58,16 +58,16 @@ struct Sorted {
     check(layout.steps() == lengths.steps, ErrorCode::invalid_argument, "steps is ", lengths.steps,
           ": expected ", layout.steps());
     for (std::int32_t b = 0; b < layout.sequences(); ++b)
-      check(layout.order()[static_cast<std::size_t>(b)] == b && lengths.device[b] == lengths.host[b],
+      check(layout.order[static_cast<std::size_t>(b)] == b && lengths.device[b] == lengths.host[b],
             ErrorCode::invalid_argument, "lengths[", b, "] is out of order or differs on the device");
   }
   RaggedView view() const {
     RaggedView view;
     view.counts = counts;
-    view.visit_offsets = layout.visit_offsets().data();
-    view.order = layout.order().data();
-    view.inverse_order = layout.inverse_order().data();
-    view.batch_sizes = layout.batch_sizes().data();
+    view.visit_offsets = layout.visit_offsets.data();
+    view.order = layout.order.data();
+    view.inverse_order = layout.inverse_order.data();
+    view.batch_sizes = layout.batch_sizes.data();
     return view;
   }
   // Packed row of each ragged row.
@@ -75,8 +75,8 @@ struct Sorted {
     std::vector<std::int64_t> rows(static_cast<std::size_t>(layout.rows()));
     std::int64_t row = 0;
     for (std::int32_t t = 0; t < layout.steps(); ++t)
-      for (std::int32_t b = 0; b < layout.batch_sizes()[static_cast<std::size_t>(t)]; ++b)
-        rows[static_cast<std::size_t>(layout.visit_offsets()[static_cast<std::size_t>(b)] + t)] = row++;
+      for (std::int32_t b = 0; b < layout.batch_sizes[static_cast<std::size_t>(t)]; ++b)
+        rows[static_cast<std::size_t>(layout.visit_offsets[static_cast<std::size_t>(b)] + t)] = row++;
     return rows;
   }
   Floats ragged(const Floats& values, std::int64_t width) const {

@@ -1,16 +1,13 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <csignal>
 #include <cstdio>
 #include <cstring>
 #include <exception>
-#include <iterator>
 #include <new>
-#include <set>
 
 #include "host/tool/cli/commands.hpp"
 #include "host/tool/cli/progress.hpp"
@@ -53,38 +50,10 @@ namespace {
 
 constexpr int failed = 1, misused = 2;
 
-// The libraries name settings, as `batch_size`; a person at a terminal knows them as options, as --batch-size.
-std::set<std::string, std::less<>> option_names;
-std::string with_options(std::string_view text) {
-  std::string said;
-  while (true) {
-    const std::size_t begin = text.find('`'), end = begin == text.npos ? begin : text.find('`', begin + 1);
-    if (end == text.npos) return said.append(text);
-    const std::string_view name = text.substr(begin + 1, end - begin - 1);
-    const bool known = option_names.contains(name);
-    said.append(text.substr(0, begin));
-    if (known) {
-      said += "--";
-      std::replace_copy(name.begin(), name.end(), std::back_inserter(said), '_', '-');
-    } else {
-      said += '`';
-    }
-    text.remove_prefix(known ? end + 1 : begin + 1);
-  }
-}
-
-void note_option_names(const CLI::App& command) {
-  for (const CLI::Option* option : command.get_options())
-    for (std::string name : option->get_lnames()) {
-      std::replace(name.begin(), name.end(), '-', '_');
-      option_names.insert(name);
-    }
-}
-
 int report(int status, const std::string& message) {
   clear_progress();
   std::fflush(stdout);
-  std::fprintf(stderr, "error: %s\n", with_options(message).c_str());
+  std::fprintf(stderr, "error: %s\n", message.c_str());
   return status;
 }
 
@@ -119,10 +88,7 @@ int run(int argc, char** argv) {
       "RAGTIME_THREADS sets the number of threads (one a core); results do not depend on it.\n"
       "Exit status: 0 done, 1 failed or interrupted, 2 the command line makes no sense.");
   const Command commands[] = {add_synth(tool), add_info(tool), add_train(tool), add_predict(tool)};
-  for (const Command& command : commands) {
-    refuse_empty_values(*command.app);
-    note_option_names(*command.app);
-  }
+  for (const Command& command : commands) refuse_empty_values(*command.app);
   const CLI::App* given = nullptr;
   try {
     tool.parse(argc, argv);

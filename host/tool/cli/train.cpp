@@ -63,7 +63,7 @@ int finish(TrainEnd end, const History& history, const TrainingData& data, const
 int run(const TrainArguments& arguments) {
   TrainOptions options;
   check_usage([&] { options = resolve(arguments); });
-  read_option_files(arguments, options);
+  read_exclude_codes(arguments, options);
   const auto backend = make_backend(arguments.compute);
   RunFolder folder(options);  // locked until the end
   ReadReport read;

@@ -2,10 +2,8 @@
 
 #include <cmath>
 
-#include "host/base/atomic_file.hpp"
 #include "host/base/check.hpp"
 #include "host/tool/cli/commands.hpp"
-#include "ragtime/lstm_tuning.hpp"
 
 namespace ragtime::cli {
 namespace {
@@ -188,10 +186,6 @@ void add_run_options(CLI::App& command, TrainArguments& arguments) {
   add_seed_option(command, options.seed,
                   "Of parameters, split, sample:P, shuffles and dropout: same seed, same bits");
   add_compute_options(command, arguments.compute);
-  command
-      .add_option("--lstm-tuning", arguments.lstm_tuning,
-                  "On a GPU: costs that `ragtime-bench calibrate` measured, by which the LSTM's algorithm is chosen")
-      ->type_name("FILE");
   command.add_flag("--resume", options.resume, "Go on where a run in --out was interrupted; same options")
       ->disable_flag_override();
 }
@@ -241,15 +235,8 @@ TrainOptions resolve(const TrainArguments& arguments) {
   return options;
 }
 
-void read_option_files(const TrainArguments& arguments, TrainOptions& options) {
+void read_exclude_codes(const TrainArguments& arguments, TrainOptions& options) {
   options.exclude_codes = read_code_patterns(arguments.exclude_codes);
-  if (arguments.lstm_tuning) {
-    try {
-      options.lstm_tuning = LstmTuning::from_text(read_file(*arguments.lstm_tuning));
-    } catch (const Error& problem) {
-      fail(problem.code(), "--lstm-tuning ", *arguments.lstm_tuning, ": ", problem.what());
-    }
-  }
   validate_but_for_time(options);
 }
 

@@ -22,7 +22,7 @@ struct TrainArguments {
   std::string aggregation = name_of(PoolMode::mean);
   ComputeOptions compute;
   std::optional<std::int64_t> embedding_dim, hidden_dim, num_layers, batch_size, batch_rows;
-  std::optional<std::string> predict_at, observed_until, split_file, lstm_tuning;
+  std::optional<std::string> predict_at, observed_until, split_file;
   std::optional<double> horizon_days, gap_days, validation;
   std::vector<double> split;
   std::vector<std::string> exclude_codes;
@@ -34,7 +34,7 @@ void add_train_arguments(CLI::App& command, TrainArguments& arguments);
 // prediction time is missing that only a look at the data can choose, options.task.predict_at.rule is none.
 TrainOptions resolve(const TrainArguments& arguments);
 
-// --exclude-codes and --lstm-tuning, whose files are read. Throws Error.
-void read_option_files(const TrainArguments& arguments, TrainOptions& options);
+// --exclude-codes, whose files are read. Throws Error.
+void read_exclude_codes(const TrainArguments& arguments, TrainOptions& options);
 
 }  // namespace ragtime::cli

@@ -1,13 +1,10 @@
 #include "host/tool/cli/train_report.hpp"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
 
 #include "host/base/check.hpp"
-#include "host/base/printable.hpp"
 #include "host/tool/cli/commands.hpp"
 #include "host/tool/cli/progress.hpp"
 #include "host/tool/cli/read_data.hpp"
@@ -44,12 +41,6 @@ void TrainReport::on_batch(const TrainProgress& progress) {
 
 void TrainReport::on_validation() {
   show_progress(epoch_label(progress_), 1, 1, "validating");
-}
-
-void TrainReport::on_fault(const std::string& patient) {
-  if (::isatty(STDERR_FILENO) == 0) return;  // a file may be read by others
-  clear_progress();
-  std::fprintf(stderr, "The fault is in the data of patient %s\n", printable(patient, 60).c_str());
 }
 
 void TrainReport::on_epoch(const EpochRecord& record, double rows_per_second, bool best) {

@@ -13,7 +13,6 @@ class TrainReport final : public TrainObserver {
   void on_batch(const TrainProgress& progress) override;
   void on_validation() override;
   void on_epoch(const EpochRecord& record, double rows_per_second, bool best) override;
-  void on_fault(const std::string& patient) override;
   bool stop_requested() override { return interrupt_.noted(); }
 
  private:

@@ -12,7 +12,7 @@ CodePatterns::CodePatterns(std::vector<std::string> patterns) : patterns_(std::m
   std::sort(patterns_.begin(), patterns_.end());
   patterns_.erase(std::unique(patterns_.begin(), patterns_.end()), patterns_.end());
   for (const std::string& pattern : patterns_) {
-    check(!pattern.empty() && pattern != "*", ErrorCode::invalid_argument, "`exclude_codes` names ",
+    check(!pattern.empty() && pattern != "*", ErrorCode::invalid_argument, "--exclude-codes names ",
           excerpt(pattern), ": expected a code, or the beginning of codes with * behind it");
     if (pattern.back() == '*')
       prefixes_.push_back(pattern.substr(0, pattern.size() - 1));

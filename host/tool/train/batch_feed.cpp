@@ -49,14 +49,14 @@ void BatchFeed::load(std::size_t batch) {
 const BatchLoader* BatchFeed::next() {
   if (next_ >= batches_.size()) return nullptr;
   if (!ahead_) {
-    backend_->wait(slot(next_).copies, compute);
+    backend_->order(compute, slot(next_).copies);
     load(next_);
   }
   ahead_ = false;
   // The copy to come waits for the work that is queued by now, on the batch that is there: but not for that
   // on this one, queued after this.
-  backend_->wait(slot(next_ + 1).copies, compute);
-  backend_->wait(compute, slot(next_).copies);
+  backend_->order(compute, slot(next_ + 1).copies);
+  backend_->order(slot(next_).copies, compute);
   return &slot(next_++).loader;
 }
 

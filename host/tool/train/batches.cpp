@@ -27,7 +27,7 @@ RaggedBatch make_batch(const EncodedCohort& encoded, const ExampleSet& set,
       for (std::int64_t i = encoded.code_offsets[visit]; i < encoded.code_offsets[visit + 1]; ++i)
         if (encoded.code_times[i] <= example.until) batch.codes.push_back(encoded.codes[i]);
       check(batch.codes.size() <= std::numeric_limits<std::int32_t>::max(), ErrorCode::out_of_range,
-            "a batch holds more than 2^31 - 1 codes: use a smaller `batch_size` or `batch_rows`");
+            "a batch holds more than 2^31 - 1 codes: use a smaller --batch-size or --batch-rows");
       batch.code_offsets.push_back(static_cast<std::int32_t>(batch.codes.size()));
     });
   }

@@ -75,7 +75,7 @@ void MetricCollector::add_next_visit(const RaggedBatch& batch, std::span<const f
   const std::size_t rows = batch.code_offsets.size() - 1;
   const std::size_t codes = logits.size() / std::max<std::size_t>(rows, 1);
   for (std::int32_t b = 0; b < batch.layout.sequences(); ++b) {
-    for (std::int32_t row = batch.layout.visit_offsets()[b]; row + 1 < batch.layout.visit_offsets()[b + 1];
+    for (std::int32_t row = batch.layout.visit_offsets[b]; row + 1 < batch.layout.visit_offsets[b + 1];
          ++row) {
       const std::span<const std::int32_t> next(batch.codes.data() + batch.code_offsets[row + 1],
                                                batch.codes.data() + batch.code_offsets[row + 2]);
@@ -92,7 +92,7 @@ void MetricCollector::add_survival(const RaggedBatch& batch, const HostTargets& 
                                    std::span<const float> logits) {
   for (std::int32_t b = 0; b < batch.layout.sequences(); ++b) {
     double hazard = 0;
-    for (std::int32_t row = batch.layout.visit_offsets()[b]; row < batch.layout.visit_offsets()[b + 1]; ++row)
+    for (std::int32_t row = batch.layout.visit_offsets[b]; row < batch.layout.visit_offsets[b + 1]; ++row)
       survival_.risk.push_back(hazard += softplus(logits[row]));
     survival_.offsets.push_back(static_cast<std::int64_t>(survival_.risk.size()));
     survival_.event_time.push_back(targets.event_time[b]);

@@ -71,7 +71,7 @@ void add_values(const LabelTable& table, ExampleSet& set) {
 
 // An example for each label of a patient with a visit by its time.
 void add_labelled(const Cohort& cohort, const LabelTable& table, ExampleSet& set) {
-  check(table.has_times || !set.options.before, ErrorCode::invalid_argument, "`before` with ",
+  check(table.has_times || !set.options.before, ErrorCode::invalid_argument, "--before with ",
         set.options.labels_file,
         ", which has no prediction times: expected the columns subject_id,prediction_time");
   struct Labelled {
@@ -242,7 +242,7 @@ class WindowExamples {
 
 std::int32_t find_label_code(const Cohort& cohort, const std::string& code) {
   const std::int32_t found = cohort.find_code(code);
-  check(found >= 0, ErrorCode::invalid_argument, "`label_code` is ", code,
+  check(found >= 0, ErrorCode::invalid_argument, "--label-code is ", code,
         ": no visit of the data holds this code");
   return found;
 }
@@ -265,7 +265,7 @@ ExampleSet training_examples(const Cohort& cohort, const TaskOptions& options, c
   validate(options);
   if (has_window(options)) {
     ExampleSet set = window_examples(cohort, options, files, seed);
-    check(!set.examples.empty(), ErrorCode::invalid_argument, "`predict_at` ", options.predict_at.text,
+    check(!set.examples.empty(), ErrorCode::invalid_argument, "--predict-at ", options.predict_at.text,
           ": no example is left of ", set.flow.patients, " patients; ", set.flow.without_history,
           " have no visit by then; of ", set.flow.times, " prediction times ", set.flow.code_before, " have ",
           options.label_code, " at or before them and ", set.flow.unobserved,
@@ -290,7 +290,7 @@ ExampleSet training_examples(const Cohort& cohort, const TaskOptions& options, c
     add_survival(cohort, set);
   else
     add_next_visit(cohort, set);
-  check(!set.examples.empty(), ErrorCode::invalid_argument, "`task` ", name_of(options.task),
+  check(!set.examples.empty(), ErrorCode::invalid_argument, "--task ", name_of(options.task),
         ": no patient of the data has a target to learn from");
   return set;
 }

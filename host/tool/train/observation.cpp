@@ -19,7 +19,7 @@ ObservedUntil observed_until_from_text(std::string_view text) {
   } else if (text.starts_with(date_mark)) {
     Timestamp date;
     check(parse_timestamp(text.substr(date_mark.size()), date), ErrorCode::invalid_argument,
-          "`observed_until` is ", excerpt(text),
+          "--observed-until is ", excerpt(text),
           ": expected data, record, date:YYYY-MM-DD or a file subject_id,time");
     result.rule = ObservationRule::date;
     result.date = date;

@@ -24,9 +24,9 @@ Precision precision_from_name(std::string_view name) {
 }
 
 void check_supported(Precision precision, DeviceType device) {
-  check(precision == Precision::f32 || device == DeviceType::cuda, ErrorCode::unsupported, "`precision` is ",
+  check(precision == Precision::f32 || device == DeviceType::cuda, ErrorCode::unsupported, "--precision is ",
         name_of(precision), ", which the ", name_of(device),
-        " backend does not compute in: expected f32, or `device` cuda");
+        " backend does not compute in: expected f32, or --device cuda");
 }
 
 }  // namespace ragtime

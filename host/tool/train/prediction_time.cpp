@@ -15,7 +15,7 @@ namespace {
 constexpr double max_days = 1e6;
 
 [[noreturn]] void refuse(std::string_view text, const char* expected) {
-  fail(ErrorCode::invalid_argument, "`predict_at` is ", excerpt(text), ": expected ", expected);
+  fail(ErrorCode::invalid_argument, "--predict-at is ", excerpt(text), ": expected ", expected);
 }
 
 double number_in(std::string_view digits, std::string_view text, const char* expected) {

@@ -41,7 +41,7 @@ std::string holder(int descriptor) {
 
 RunFolder::RunFolder(const TrainOptions& options) : path_(options.out), resume_(options.resume) {
   if (!fs::exists(path_)) return;
-  check(fs::is_directory(path_), ErrorCode::invalid_argument, "`out` is ", path_.string(),
+  check(fs::is_directory(path_), ErrorCode::invalid_argument, "--out is ", path_.string(),
         ", which is no folder: expected a folder, or a path where there is nothing yet");
   lock();
   try {
@@ -71,12 +71,12 @@ void RunFolder::refuse_other_content() const {
   const bool has_run = fs::exists(path_ / "checkpoint.safetensors");
   const bool has_model = fs::exists(path_ / "model.safetensors") || fs::exists(path_ / "config.json");
   if (resume_) {
-    check(has_run || !has_model, ErrorCode::invalid_argument, "`resume`: ", path_.string(),
+    check(has_run || !has_model, ErrorCode::invalid_argument, "--resume: ", path_.string(),
           " holds a model, but no checkpoint.safetensors to go on from");
   } else {
-    check(!has_run && !has_model, ErrorCode::invalid_argument, "`out` is ", path_.string(),
+    check(!has_run && !has_model, ErrorCode::invalid_argument, "--out is ", path_.string(),
           ", which holds a ", has_model ? "model" : "run",
-          " already: expected another folder, or `resume` to go on with it");
+          " already: expected another folder, or --resume to go on with it");
   }
 }
 
@@ -106,7 +106,7 @@ bool RunFolder::lock() {
     }
     check(try_lock(opened.number()) != LockResult::held, ErrorCode::io_error, "another run",
           holder(opened.number()), " is writing to ", path_.string(),
-          ": expected another `out`, or to wait until that run has ended");
+          ": expected another --out, or to wait until that run has ended");
     // A run that ended just now took the file along, and with it the lock's meaning. Not so again and again:
     // then it is the file system, which shows another inode number each time.
     if (!is_name_of(file, opened.number()) && attempt < most_attempts) continue;

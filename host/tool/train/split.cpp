@@ -41,10 +41,10 @@ void validate(const SplitOptions& options) {
   if (!options.file.empty()) return;
   const auto is_share = [](double share) { return share >= 0 && share < 1; };
   check(options.validation > 0 && is_share(options.validation), ErrorCode::invalid_argument,
-        options.is_explicit ? "the validation share of `split` is " : "`validation` is ", options.validation,
+        options.is_explicit ? "the validation share of --split is " : "--validation is ", options.validation,
         ": expected a share above 0 and below 1");
   check(is_share(options.test) && options.validation + options.test < 1, ErrorCode::invalid_argument,
-        "`split` validates on ", options.validation, " and tests on ", options.test,
+        "--split validates on ", options.validation, " and tests on ", options.test,
         " of the patients: expected something left to train on");
 }
 
@@ -72,13 +72,13 @@ Split split_examples(const Cohort& cohort, const ExampleSet& set, const SplitOpt
   }
   const std::string how =
       options.file.empty()
-          ? concat(options.is_explicit ? "`split` with validation " : "`validation` ", options.validation)
+          ? concat(options.is_explicit ? "--split with validation " : "--validation ", options.validation)
           : options.file;
   check(!split.training.empty() && !split.validation.empty(), ErrorCode::invalid_argument, how, " leaves ",
         split.training.size(), " examples to train and ", split.validation.size(),
         " to validate: expected at least one of each");
   check(!split.test.empty() || options.test == 0, ErrorCode::invalid_argument,
-        "`split` leaves no example to ", "test: expected more patients or a larger share than ",
+        "--split leaves no example to ", "test: expected more patients or a larger share than ",
         options.test);
   return split;
 }

@@ -27,7 +27,7 @@ void validate_sizes(const TrainOptions& options) {
   config.output_dim = config.task == Task::multi_class || config.task == Task::next_visit ? 2 : 1;
   validate(config);
   check(!config.bidirectional || is_patient_level(config.task), ErrorCode::invalid_argument,
-        "`bidirectional` with `task` ", name_of(config.task),
+        "--bidirectional with --task ", name_of(config.task),
         ": the backward direction would read the visits that are to be predicted; expected a patient-level "
         "task");
 }
@@ -91,38 +91,38 @@ void validate(const TrainOptions& options) {
   const auto positive = [](double value) { return std::isfinite(value) && value > 0; };
   const auto not_negative = [](double value) { return std::isfinite(value) && value >= 0; };
   const AdamWOptions& optimizer = options.optimizer;
-  require(options.epochs >= 1 && options.epochs <= most, "`epochs`", options.epochs, "1 or more");
-  require(options.patience >= 0 && options.patience <= most, "`patience`", options.patience,
+  require(options.epochs >= 1 && options.epochs <= most, "--epochs", options.epochs, "1 or more");
+  require(options.patience >= 0 && options.patience <= most, "--patience", options.patience,
           "0 (never) or more");
-  require(options.batch_size >= 0 && options.batch_size <= most, "`batch_size`", options.batch_size,
+  require(options.batch_size >= 0 && options.batch_size <= most, "--batch-size", options.batch_size,
           "1 or more");
-  require(options.batch_rows >= 0 && options.batch_rows <= most, "`batch_rows`", options.batch_rows,
+  require(options.batch_rows >= 0 && options.batch_rows <= most, "--batch-rows", options.batch_rows,
           "1 or more");
-  check((options.batch_size > 0) != (options.batch_rows > 0), ErrorCode::invalid_argument, "`batch_size` is ",
-        options.batch_size, " and `batch_rows` is ", options.batch_rows,
+  check((options.batch_size > 0) != (options.batch_rows > 0), ErrorCode::invalid_argument, "--batch-size is ",
+        options.batch_size, " and --batch-rows is ", options.batch_rows,
         ": expected exactly one of them above 0");
-  require(positive(optimizer.learning_rate), "`lr`", optimizer.learning_rate, "a finite number above 0");
-  require(not_negative(optimizer.weight_decay), "`weight_decay`", optimizer.weight_decay,
+  require(positive(optimizer.learning_rate), "--lr", optimizer.learning_rate, "a finite number above 0");
+  require(not_negative(optimizer.weight_decay), "--weight-decay", optimizer.weight_decay,
           "a finite number, 0 or more");
-  require(not_negative(optimizer.clip_norm), "`clip`", optimizer.clip_norm,
+  require(not_negative(optimizer.clip_norm), "--clip", optimizer.clip_norm,
           "a finite number, 0 (no clipping) or more");
   validate(options.split);
-  require(options.min_code_count >= 0 && options.min_code_count <= most, "`min_code_count`",
+  require(options.min_code_count >= 0 && options.min_code_count <= most, "--min-code-count",
           options.min_code_count, "0 (all codes) or more");
-  require(options.code_dropout >= 0 && options.code_dropout < 1, "`code_dropout`", options.code_dropout,
+  require(options.code_dropout >= 0 && options.code_dropout < 1, "--code-dropout", options.code_dropout,
           "a probability, 0 or more and below 1");
-  require_utf8("`label_code`", options.task.label_code);
-  require_utf8("`labels`", options.task.labels_file);
-  require_utf8("`observed_until`", options.task.observed_until.text);
-  require_utf8("`split_file`", options.split.file);
+  require_utf8("--label-code", options.task.label_code);
+  require_utf8("--labels", options.task.labels_file);
+  require_utf8("--observed-until", options.task.observed_until.text);
+  require_utf8("--split-file", options.split.file);
   for (const std::string& pattern : options.exclude_codes.patterns())
-    require_utf8("`exclude_codes`", pattern);
-  for (const std::string& table : options.tables) require_utf8("`tables`", table);
+    require_utf8("--exclude-codes", pattern);
+  for (const std::string& table : options.tables) require_utf8("--tables", table);
   validate(options.task);
   validate_sizes(options);
 }
 
-std::string settings_json(const TrainOptions& options, const TrainingLstm& lstm) {
+std::string settings_json(const TrainOptions& options) {
   Json object = task_json(options.task);
   object.erase("labels");  // where a file is, not what it holds
   if (options.task.observed_until.rule == ObservationRule::file) object["observed_until"] = "a file";
@@ -146,31 +146,25 @@ std::string settings_json(const TrainOptions& options, const TrainingLstm& lstm)
   object["code_dropout"] = options.code_dropout;
   object["seed"] = options.seed;
   object["precision"] = name_of(options.precision);
-  object["lstm"] = {{"device", lstm.device}, {"choice", lstm.choice}};
   return object.dump();
 }
 
-void check_same_settings(const TrainOptions& options, const TrainingLstm& lstm, const std::string& settings) {
-  const Json now = Json::parse(settings_json(options, lstm));
+void check_same_settings(const TrainOptions& options, const std::string& settings) {
+  const Json now = Json::parse(settings_json(options));
   const Json then = Json::parse(settings, nullptr, false);
   check(then.is_object(), ErrorCode::parse_error, "the checkpoint's settings are not a JSON object");
   for (const auto& [key, value] : now.items()) {
     const auto found = then.find(key);
     if (found != then.end() && *found == value) continue;
-    if (key == "lstm" && found != then.end() && found->is_object()) {
-      check(found->value("device", "") != lstm.device, ErrorCode::invalid_argument,
-            "`resume`: the LSTM would run ", excerpt(lstm.choice), ", but the run was begun with ",
-            excerpt(found->value("choice", "")), ", and its end would have other bits: expected the same `lstm_tuning`");
-      continue;
-    }
-    const std::string option = "`" + key + "`";
-    fail(ErrorCode::invalid_argument, "`resume` with ", option, " ", value.dump(),
+    std::string option = "--" + key;
+    std::replace(option.begin(), option.end(), '_', '-');
+    fail(ErrorCode::invalid_argument, "--resume with ", option, " ", value.dump(),
          ", but the run was begun with ", found == then.end() ? "another version" : found->dump(),
-         ": expected the same options, or another `out`");
+         ": expected the same options, or another --out");
   }
   for (const auto& [key, value] : then.items())
     check(now.contains(key), ErrorCode::invalid_argument,
-          "`resume`: the run was begun by another version, with ", excerpt(key), ": expected another `out`");
+          "--resume: the run was begun by another version, with ", excerpt(key), ": expected another --out");
 }
 
 TrainingFile training_file(const TrainOptions& options) {

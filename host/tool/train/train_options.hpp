@@ -4,7 +4,6 @@
 
 #include <cstdint>
 #include <filesystem>
-#include <memory>
 #include <string>
 #include <vector>
 
@@ -12,7 +11,6 @@
 #include "host/tool/train/split.hpp"
 #include "host/tool/train/tasks.hpp"
 #include "ragtime/adamw.hpp"
-#include "ragtime/lstm.hpp"
 #include "ragtime/visit_lstm.hpp"
 
 namespace ragtime {
@@ -41,27 +39,19 @@ struct TrainOptions {
   double code_dropout = default_code_dropout;  // probability that a code of a training batch becomes [UNK]
   std::uint64_t seed = 0;
   Precision precision = Precision::f32;
-  std::shared_ptr<const LstmTuning> lstm_tuning;  // on CUDA, by which the LSTM's algorithm is chosen; null: built in
   bool resume = false;
 };
 
 // Throws Error(invalid_argument) naming the option, its value and what was expected.
 void validate(const TrainOptions& options);
 
-// By what the LSTM of a run's training steps runs (VisitLstm::training_lstm), and on which device.
-struct TrainingLstm {
-  std::string device;  // Backend::description()
-  std::string choice;
-};
-
 // What decides a run's bits, as JSON text with one member an option: equal for two runs that must end with
 // the same bits on the same data. How long to go on (epochs, patience), where files are and on which device
 // it runs are no part of it.
-std::string settings_json(const TrainOptions& options, const TrainingLstm& lstm);
+std::string settings_json(const TrainOptions& options);
 
-// Throws Error(invalid_argument) naming the first option that is not as in a run's settings. What runs the LSTM must be
-// the same on the same device: another device has other bits in any case.
-void check_same_settings(const TrainOptions& options, const TrainingLstm& lstm, const std::string& settings);
+// Throws Error(invalid_argument) naming the first option that is not as in a run's settings.
+void check_same_settings(const TrainOptions& options, const std::string& settings);
 
 // training.json: what predict must repeat, and where the parameters came from.
 struct TrainingFile {

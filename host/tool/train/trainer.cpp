@@ -11,7 +11,6 @@
 #include "host/tool/train/batch_capacity.hpp"
 #include "host/tool/train/epoch_batches.hpp"
 #include "host/tool/train/evaluate.hpp"
-#include "host/tool/train/fault_position.hpp"
 #include "host/tool/train/first_parameters.hpp"
 #include "host/tool/train/readback.hpp"
 #include "ragtime/status.hpp"
@@ -42,8 +41,8 @@ class Trainer::State {
       : backend_(std::move(given)),
         data_(data),
         options_(options),
-        model_(backend_, data.config, dtype_of(options.precision), options.precision == Precision::tf32,
-               options.lstm_tuning),
+        settings_(settings_json(options)),
+        model_(backend_, data.config, dtype_of(options.precision), options.precision == Precision::tf32),
         optimizer_(backend_, model_.parameter_count(), options.optimizer, model_.dtype()),
         scale_(target_scale(data.examples, data.split.training)),
         feed_(backend_, data.encoded, data.examples, model_.dtype(), BatchFeed::Targets::loaded, scale_),
@@ -56,7 +55,6 @@ class Trainer::State {
     model_.reserve(
         epoch_capacity(data.encoded, data.examples, data.split.training, epoch_options(options, 0)), true);
     model_.reserve(capacity_of(data.encoded, data.examples, validation_batches_), false);
-    lstm_ = {backend_->description(), model_.training_lstm()};
     const std::filesystem::path file = options.out / "checkpoint.safetensors";
     if (options.resume && std::filesystem::exists(file)) {
       restore(file);
@@ -136,7 +134,7 @@ class Trainer::State {
     for (; position_.batch < progress.batches; ++position_.batch) {
       if (observer.stop_requested()) return std::nullopt;
       if (Clock::now() - last_saved_ > checkpoint_interval) save();
-      train_batch(batches[position_.batch], observer);
+      train_batch();
       progress.rows += rows_of(data_.examples, batches[position_.batch]);
       progress.batch = position_.batch + 1;
       progress.rows_per_second = static_cast<double>(progress.rows - rows_before) / seconds_since(start);
@@ -145,32 +143,19 @@ class Trainer::State {
     return observer.stop_requested() ? std::nullopt : std::optional(progress.rows_per_second);
   }
 
-  void train_batch(const std::vector<std::int32_t>& indices, TrainObserver& observer) {
+  void train_batch() {
     const BatchLoader& loaded = *feed_.next();
     model_.forward_backward(loaded.batch(), loaded.targets(), options_.seed, &optimizer_.state()->step,
                             loss_.loss(), loss_.weight(), {}, status_.word());
     optimizer_.step(model_.parameter_data(), model_.gradient_data(), {}, status_.word());
     loss_.queue();
     feed_.load_ahead();
-    check_status(loaded, indices, observer);  // waits
+    status_.check();  // waits
     const LossPair::Values values = loss_.values();
     // At once: what comes after is lost work, and such a sum has no place in a checkpoint.
     require_finite(values.loss, "training");
     if (values.weight > 0) position_.loss_sum += values.loss * values.weight;
     position_.weight_sum += values.weight;
-  }
-
-  void check_status(const BatchLoader& loaded, const std::vector<std::int32_t>& indices,
-                    TrainObserver& observer) {
-    try {
-      status_.check();
-    } catch (const FaultError& problem) {
-      if (const auto sequence = sequence_of(problem, loaded.host_batch(), data_.config))
-        observer.on_fault(
-            data_.encoded.cohort->patient_ids[data_.examples.examples[indices[*sequence]].patient]);
-      fail(problem.code(), "training stopped in epoch ", position_.epoch, ", batch ", position_.batch + 1,
-           ": ", problem.what());
-    }
   }
 
   void finish_epoch(TrainObserver& observer, double rate) {
@@ -195,7 +180,7 @@ class Trainer::State {
 
   void require_finite(double loss, const char* which) const {
     check(std::isfinite(loss), ErrorCode::out_of_range, "the ", which, " loss of epoch ", position_.epoch,
-          " is ", loss, ": the run has diverged; a smaller `lr`, or `clip`, may help");
+          " is ", loss, ": the run has diverged; a smaller --lr, or --clip, may help");
   }
 
   double best_loss() const { return history_.epochs[history_.best_epoch - 1].validation_loss; }
@@ -212,7 +197,7 @@ class Trainer::State {
 
   void save() {
     Checkpoint checkpoint;
-    checkpoint.settings = settings_json(options_, lstm_);
+    checkpoint.settings = settings_;
     checkpoint.fingerprint = data_.fingerprint;
     checkpoint.position = position_;
     checkpoint.history = history_;
@@ -249,10 +234,10 @@ class Trainer::State {
 
   void restore(const std::filesystem::path& file) {
     Checkpoint checkpoint = read_checkpoint(file);
-    check_same_settings(options_, lstm_, checkpoint.settings);
+    check_same_settings(options_, checkpoint.settings);
     check(checkpoint.fingerprint == data_.fingerprint, ErrorCode::invalid_argument,
-          "`resume` with other data than the run in ", options_.out.string(),
-          " was begun with: expected the same `data`, `labels`, `observed_until` and `split_file`");
+          "--resume with other data than the run in ", options_.out.string(),
+          " was begun with: expected the same --data, --labels, --observed-until and --split-file");
     check(checkpoint.parameters.size() == parameter_count(), ErrorCode::shape_mismatch, file.string(),
           " holds ", checkpoint.parameters.size(), " parameters: expected ", parameter_count());
     check_position(checkpoint, file.string());
@@ -270,7 +255,7 @@ class Trainer::State {
   std::shared_ptr<Backend> backend_;
   const TrainingData& data_;
   const TrainOptions options_;
-  TrainingLstm lstm_;
+  const std::string settings_;
   VisitLstm model_;
   AdamW optimizer_;
   TargetScale scale_;  // follows from the data, so that no checkpoint holds it

@@ -54,16 +54,13 @@ struct TrainProgress {
   double rows_per_second = 0;  // of this epoch's training so far
 };
 
-// Receives progress events of a run.
+// Hears how a run goes on.
 class TrainObserver {
  public:
   virtual ~TrainObserver() = default;
   virtual void on_batch(const TrainProgress&) {}
   virtual void on_validation() {}
   virtual void on_epoch(const EpochRecord&, double /*rows_per_second*/, bool /*best*/) {}
-  // Whose data the fault is in that ends the run. For the user's terminal alone: the Error that follows, which may be
-  // kept in a log, names no patient.
-  virtual void on_fault(const std::string& /*patient*/) {}
   // Asked between batches; true: keep where it stands and end.
   virtual bool stop_requested() { return false; }
 };

@@ -65,7 +65,7 @@ TrainingVocabulary training_vocabulary(const Cohort& cohort, const ExampleSet& e
   if (codes.empty() && rare > 0) {
     std::set<std::int64_t> patients;
     for (const std::int32_t index : training) patients.insert(examples.examples[index].patient);
-    fail(ErrorCode::invalid_argument, "`min_code_count` is ", min_code_count, ": none of the ", rare,
+    fail(ErrorCode::invalid_argument, "--min-code-count is ", min_code_count, ": none of the ", rare,
          " codes of the ", patients.size(),
          " training patients is in so many of them; expected a smaller number");
   }
@@ -86,10 +86,10 @@ void drop_codes(RaggedBatch& batch, const CodeDropout& dropout) {
   codes.reserve(batch.codes.size());
   offsets.reserve(batch.code_offsets.size());
   for (std::int32_t b = 0; b < batch.layout.sequences(); ++b) {
-    const std::int32_t first = batch.layout.visit_offsets()[b];
+    const std::int32_t first = batch.layout.visit_offsets[b];
     const std::uint32_t id = batch.sequence_ids.empty() ? static_cast<std::uint32_t>(b)
                                                         : batch.sequence_ids[static_cast<std::size_t>(b)];
-    for (std::int32_t row = first; row < batch.layout.visit_offsets()[b + 1]; ++row) {
+    for (std::int32_t row = first; row < batch.layout.visit_offsets[b + 1]; ++row) {
       const auto begin = codes.size();
       bool unknown = false;
       for (std::int32_t i = batch.code_offsets[row]; i < batch.code_offsets[row + 1]; ++i) {

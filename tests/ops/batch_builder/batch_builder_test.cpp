@@ -34,10 +34,10 @@ std::vector<std::int32_t> memory_with(const RaggedLayout& layout, std::int32_t c
     std::copy(array.begin(), array.end(), values.begin() + (at - memory.data()));
   };
   put(arrays.counts, {layout.sequences(), layout.rows(), codes, layout.steps()});
-  put(arrays.visit_offsets, layout.visit_offsets());
-  put(arrays.order, layout.order());
-  put(arrays.inverse_order, layout.inverse_order());
-  put(arrays.batch_sizes, layout.batch_sizes());
+  put(arrays.visit_offsets, layout.visit_offsets);
+  put(arrays.order, layout.order);
+  put(arrays.inverse_order, layout.inverse_order);
+  put(arrays.batch_sizes, layout.batch_sizes);
   return values;
 }
 
@@ -146,7 +146,7 @@ TEST_P(BatchBuilder, MasksBecomeWhatTheHostMakesOfThem) {
           const Mask mask = mask_of(lengths, steps);
           const auto sequences = static_cast<std::int64_t>(lengths.size());
           ASSERT_EQ(RaggedLayout::from_mask(mask, sequences, steps, {true}).visit_offsets,
-                    layout.visit_offsets());
+                    layout.visit_offsets);
           Site site(backend, {{.sequences = sequences + spare, .rows = layout.rows(), .steps = steps}, true});
           run_mask(site, mask, sequences, steps, shift);
           EXPECT_TRUE(site.holds(layout));
@@ -371,7 +371,7 @@ TEST_P(BatchBuilder, TheHostFetchesWhatStepwiseNeeds) {
     EXPECT_EQ(std::vector(fetched.host_counts, fetched.host_counts + 4),
               (Lengths{layout.sequences(), layout.rows(), 0, layout.steps()}));
     EXPECT_EQ(std::vector(fetched.host_batch_sizes, fetched.host_batch_sizes + layout.steps()),
-              layout.batch_sizes());
+              layout.batch_sizes);
     EXPECT_EQ(fetched.order, view.order);
     EXPECT_EQ(fetched.sequence_ids, ids.data());
   }

@@ -107,7 +107,7 @@ class DropoutTest : public OnBackend {
             const auto y = run(batch, width, probability, key, x, per_sequence);
             std::vector<T> expected(x.size());
             for (std::int32_t b = 0; b < batch.layout.sequences(); ++b) {
-              const std::int64_t first = (per_sequence ? b : batch.layout.visit_offsets()[b]) * width;
+              const std::int64_t first = (per_sequence ? b : batch.layout.visit_offsets[b]) * width;
               const std::int64_t count = (per_sequence ? 1 : batch.layout.length(b)) * width;
               for (std::int64_t i = 0; i < count; ++i)
                 expected[first + i] = is_kept(key, batch.sequence_ids[b], i, probability)

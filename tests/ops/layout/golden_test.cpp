@@ -15,9 +15,9 @@ RAGTIME_TEST_ON_BACKENDS(GoldenLayout);
 template <class T>
 void check_layout(const std::shared_ptr<Backend>& backend, const GoldenCase& golden) {
   const RaggedLayout layout = layout_of(golden.about<std::vector<std::int32_t>>("lengths"));
-  EXPECT_EQ(layout.order(), golden.values<std::int32_t>("order"));
-  EXPECT_EQ(layout.inverse_order(), golden.values<std::int32_t>("inverse_order"));
-  EXPECT_EQ(layout.batch_sizes(), golden.values<std::int32_t>("batch_sizes"));
+  EXPECT_EQ(layout.order, golden.values<std::int32_t>("order"));
+  EXPECT_EQ(layout.inverse_order, golden.values<std::int32_t>("inverse_order"));
+  EXPECT_EQ(layout.batch_sizes, golden.values<std::int32_t>("batch_sizes"));
 
   DeviceBatch batch(backend);
   batch.load(layout);

@@ -24,7 +24,7 @@ struct Places {
   }
   std::int64_t at(Layout in, std::int32_t b, std::int32_t t, std::int64_t e) const {
     std::int64_t row = b * padded_steps + t;
-    if (in == Layout::ragged) row = layout.visit_offsets()[b] + t;
+    if (in == Layout::ragged) row = layout.visit_offsets[b] + t;
     if (in == Layout::packed) {
       // Rows before: all visits of earlier steps, and of this step those of sequences longer than b, or as
       // long and with a smaller index.

@@ -26,7 +26,7 @@ constexpr bool is_tf32 = std::is_same_v<T, float>;
 
 // Every (cluster, slots) of the persistent algorithm that can be asked for; none on the cpu backend.
 template <class T>
-std::vector<LstmKernelConfig> lstm_cuts(const std::shared_ptr<Backend>& backend, std::int64_t hidden,
+std::vector<LstmCut> lstm_cuts(const std::shared_ptr<Backend>& backend, std::int64_t hidden,
                                std::int64_t projection = 0, bool training = true) {
   LstmDesc desc;
   desc.dtype = dtype_of<T>;
@@ -36,7 +36,7 @@ std::vector<LstmKernelConfig> lstm_cuts(const std::shared_ptr<Backend>& backend,
   desc.proj_size = projection;
   desc.training = training;
   desc.capacity = {4, 16, 0, 4};
-  return choice_details(LstmPlan(backend, desc)).kernel_configs;
+  return LstmPlan(backend, desc).choice().cuts;
 }
 
 // What a test of the LSTM as such goes through: on the cpu backend its own way, elsewhere stepwise, and in 16

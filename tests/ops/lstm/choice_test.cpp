@@ -8,7 +8,7 @@
 #include <cmath>
 
 #include "host/ops/lstm_choice_text.hpp"
-#include "ragtime/lstm_tuning.hpp"
+#include "ragtime/lstm_choice.hpp"
 #include "tests/support/errors.hpp"
 #include "tests/support/operation_test.hpp"
 
@@ -49,7 +49,7 @@ LstmDesc description(std::int64_t hidden, std::int64_t sequences, std::int64_t s
   return desc;
 }
 
-LstmChoiceDetails choose(const LstmDesc& desc, const LstmCosts& costs = {}) {
+LstmChoice choose(const LstmDesc& desc, const LstmCosts& costs = {}) {
   return choose_lstm(desc, kernels(), costs);
 }
 
@@ -65,7 +65,7 @@ std::string refusal(const LstmDesc& desc, const LstmCandidates& candidates = ker
 }
 
 // What must hold of any answer.
-void expect_sound(const LstmDesc& desc, const LstmChoiceDetails& choice) {
+void expect_sound(const LstmDesc& desc, const LstmChoice& choice) {
   EXPECT_FALSE(choice.reason.empty());
   EXPECT_FALSE(choice.costs.empty());
   EXPECT_EQ(choice.graph_takes_any_batch, choice.algorithm == LstmAlgorithm::persistent);
@@ -116,7 +116,7 @@ TEST(LstmChoiceOf, HiddenSizesTakesTheSmallestKernelThatEveryPassHas) {
   const auto padded = [](std::int64_t hidden, bool training) {
     LstmDesc desc = persistent(description(hidden, 8, 10));
     desc.training = training;
-    const LstmChoiceDetails choice = choose(desc);
+    const LstmChoice choice = choose(desc);
     EXPECT_EQ(choice.backward.hidden, training ? choice.forward.hidden : 0);
     return choice.forward.hidden;
   };
@@ -165,30 +165,30 @@ TEST(LstmChoiceOf, StepsAndClustersAreWhatTheScheduleNeeds) {
 
 TEST(LstmChoiceOf, WhatIsForcedIsObeyed) {
   LstmDesc desc = description(200, 100, 50);
-  const std::vector<LstmKernelConfig> cuts = choose(desc).kernel_configs;
+  const std::vector<LstmCut> cuts = choose(desc).cuts;
   EXPECT_EQ(cuts.size(), 9u);
-  for (const LstmKernelConfig& cut : cuts)
+  for (const LstmCut& cut : cuts)
     for (const LstmAlgorithm algorithm : {LstmAlgorithm::persistent, LstmAlgorithm::automatic}) {
       LstmDesc forced = persistent(desc, cut.cluster, cut.slots);
       forced.algorithm = algorithm;
-      const LstmChoiceDetails choice = choose(forced);
+      const LstmChoice choice = choose(forced);
       expect_sound(forced, choice);
       EXPECT_EQ(choice.algorithm, LstmAlgorithm::persistent);
       for (const LstmPassChoice& pass : {choice.forward, choice.backward})
-        EXPECT_EQ((LstmKernelConfig{pass.cluster, pass.slots}), cut);
-      EXPECT_EQ(choice.kernel_configs, cuts);
+        EXPECT_EQ((LstmCut{pass.cluster, pass.slots}), cut);
+      EXPECT_EQ(choice.cuts, cuts);
     }
   for (const int cluster : {2, 4, 8}) EXPECT_EQ(choose(persistent(desc, cluster)).backward.cluster, cluster);
   for (const int slots : {8, 16, 32}) EXPECT_EQ(choose(persistent(desc, 0, slots)).forward.slots, slots);
   // 64 has a cut that backward has not: without backward it can be had.
   desc = description(64, 100, 50);
-  EXPECT_EQ(choose(desc).kernel_configs, (std::vector<LstmKernelConfig>{{1, 8}}));
+  EXPECT_EQ(choose(desc).cuts, (std::vector<LstmCut>{{1, 8}}));
   desc.training = false;
-  EXPECT_EQ(choose(desc).kernel_configs, (std::vector<LstmKernelConfig>{{1, 8}, {1, 16}}));
+  EXPECT_EQ(choose(desc).cuts, (std::vector<LstmCut>{{1, 8}, {1, 16}}));
   EXPECT_EQ(choose(persistent(desc, 1, 16)).forward.slots, 16);
   for (const LstmAlgorithm algorithm : {LstmAlgorithm::stepwise, LstmAlgorithm::cudnn}) {
     desc.algorithm = algorithm;
-    const LstmChoiceDetails choice = choose(desc);
+    const LstmChoice choice = choose(desc);
     EXPECT_EQ(choice.algorithm, algorithm);
     EXPECT_EQ(choice.forward.algorithm, algorithm);
     EXPECT_FALSE(choice.graph_takes_any_batch);
@@ -216,10 +216,10 @@ TEST(LstmChoiceOf, WhatCannotBeObeyedIsAnErrorThatNamesIt) {
 TEST(LstmChoiceOf, WherePersistentIsImpossibleSaysWhy) {
   const auto impossible = [](LstmDesc desc, const std::string& why,
                              const LstmCandidates& candidates = kernels()) {
-    const LstmChoiceDetails choice = choose_lstm(desc, candidates, {});
+    const LstmChoice choice = choose_lstm(desc, candidates, {});
     EXPECT_EQ(choice.algorithm, LstmAlgorithm::stepwise);
     EXPECT_THAT(choice.reason, HasSubstr(why));
-    EXPECT_TRUE(choice.kernel_configs.empty());
+    EXPECT_TRUE(choice.cuts.empty());
     EXPECT_EQ(choice.forward_options.size(), 1u);
     EXPECT_THAT(refusal(persistent(desc), candidates),
                 testing::AllOf(HasSubstr("algorithm is persistent, but "), HasSubstr(why)));
@@ -257,17 +257,17 @@ TEST(LstmChoiceOf, TheFasterAlgorithmWins) {
   costs.stepwise_flops_per_ns = 1e9;
   costs.stepwise_weight_bytes_per_ns = 1e9;
   costs.launch_us = 1000;
-  const LstmChoiceDetails choice = choose(desc, costs);
+  const LstmChoice choice = choose(desc, costs);
   EXPECT_EQ(choice.algorithm, LstmAlgorithm::stepwise);
   EXPECT_THAT(choice.reason, HasSubstr("expected to take"));
   EXPECT_EQ(choice.forward_options.front().algorithm, LstmAlgorithm::stepwise);
-  EXPECT_EQ(choice.kernel_configs.size(), 9u);
+  EXPECT_EQ(choice.cuts.size(), 9u);
   // A batch without rows takes no steps of either.
   EXPECT_EQ(choose(description(256, 0, 0)).forward.us, 0);
 }
 
 TEST(LstmChoiceOf, MoreWorkIsNeverExpectedToTakeLess) {
-  const std::vector<LstmKernelConfig> cuts = choose(description(256, 1, 1)).kernel_configs;
+  const std::vector<LstmCut> cuts = choose(description(256, 1, 1)).cuts;
   for (const bool both : {false, true})
     for (std::size_t i = 0; i <= cuts.size(); ++i) {  // the last: chosen
       const auto at = [&](std::int64_t sequences, std::int64_t steps, std::int64_t rows) {
@@ -321,7 +321,7 @@ TEST(LstmChoiceOf, HugeNumbersDoNotOverflow) {
   desc.bidirectional = true;
   desc.dtype = DType::f32;
   desc.tf32 = true;
-  const LstmChoiceDetails beyond = choose(desc);
+  const LstmChoice beyond = choose(desc);
   EXPECT_EQ(beyond.algorithm, LstmAlgorithm::stepwise);
   EXPECT_TRUE(std::isfinite(beyond.forward.us) && beyond.forward.us > 1e12);
   EXPECT_FALSE(to_text(beyond).empty());
@@ -332,16 +332,16 @@ TEST(LstmChoiceOf, HugeNumbersDoNotOverflow) {
 
 TEST(LstmChoiceOf, MeasuredStepsStandForTheModel) {
   const LstmDesc desc = description(256, 64, 1000);
-  const LstmChoiceDetails estimated = choose(desc);
+  const LstmChoice estimated = choose(desc);
   LstmCosts costs;
   costs.measured_step_ns[{false, DType::bf16, 256, 2, 16}] = 50;
   costs.measured_step_ns[{true, DType::bf16, 256, 4, 32}] = 60;
   costs.measured_step_ns[{true, DType::f16, 256, 8, 8}] = 1;  // of another dtype
   costs.device_bytes_per_ns = costs.block_bytes_per_ns = 1e9;
-  const LstmChoiceDetails measured = choose(desc, costs);
-  EXPECT_EQ((LstmKernelConfig{measured.forward.cluster, measured.forward.slots}), (LstmKernelConfig{2, 16}));
+  const LstmChoice measured = choose(desc, costs);
+  EXPECT_EQ((LstmCut{measured.forward.cluster, measured.forward.slots}), (LstmCut{2, 16}));
   EXPECT_DOUBLE_EQ(measured.forward.us_per_step, 0.05);
-  EXPECT_EQ((LstmKernelConfig{measured.backward.cluster, measured.backward.slots}), (LstmKernelConfig{4, 32}));
+  EXPECT_EQ((LstmCut{measured.backward.cluster, measured.backward.slots}), (LstmCut{4, 32}));
   EXPECT_DOUBLE_EQ(measured.backward.us_per_step, 0.06);
   EXPECT_GT(estimated.forward.us_per_step, 0.05);
   // Memory sets what it takes, however quick the step.
@@ -351,7 +351,7 @@ TEST(LstmChoiceOf, MeasuredStepsStandForTheModel) {
 
 TEST(LstmChoiceOf, TextShowsTheChoiceAndItsAlternatives) {
   const LstmDesc desc = description(256, 64, 100);
-  const LstmChoiceDetails choice = choose(desc);
+  const LstmChoice choice = choose(desc);
   const std::string text = to_text(choice);
   for (const char* part :
        {"algorithm   persistent: ", "any batch within the capacity", "estimated, not measured", "\nforward ",
@@ -374,7 +374,7 @@ TEST(LstmChoiceOn, DevicesThatAreNotThere) {
       LstmDesc desc = description(20, 64, 100);
       desc.dtype = dtype;
       desc.tf32 = true;
-      const LstmChoiceDetails choice = choose_lstm(desc, model);
+      const LstmChoice choice = choose_lstm(desc, model);
       expect_sound(desc, choice);
       EXPECT_EQ(choice.forward.hidden, 32);
       const bool has_clusters = model.resident_clusters[1] > 0;
@@ -403,7 +403,7 @@ TEST_P(LstmPlans, SayWhatTheyRun) {
   LstmDesc desc = description(20, 8, 12);
   desc.dtype = DType::f32;
   if (backend->device() == DeviceType::cpu) {
-    const LstmChoiceDetails choice = choice_details(LstmPlan(backend, desc));
+    const LstmChoice choice = LstmPlan(backend, desc).choice();
     EXPECT_EQ(choice.algorithm, LstmAlgorithm::automatic);
     EXPECT_THAT(to_text(choice), testing::StartsWith("algorithm   automatic: "));
     for (const bool cluster : {false, true}) {
@@ -414,15 +414,15 @@ TEST_P(LstmPlans, SayWhatTheyRun) {
     }
     return;
   }
-  expect_sound(desc, choice_details(LstmPlan(backend, desc)));
+  expect_sound(desc, LstmPlan(backend, desc).choice());
   EXPECT_EQ(LstmPlan(backend, desc).choice().algorithm, LstmAlgorithm::stepwise);
   desc.tf32 = true;
-  const LstmChoiceDetails choice = choice_details(LstmPlan(backend, persistent(desc)));
+  const LstmChoice choice = LstmPlan(backend, persistent(desc)).choice();
   expect_sound(desc, choice);
   EXPECT_EQ(choice.algorithm, LstmAlgorithm::persistent);
-  for (const LstmKernelConfig& cut : choice.kernel_configs) {
-    const LstmChoiceDetails forced = choice_details(LstmPlan(backend, persistent(desc, cut.cluster, cut.slots)));
-    EXPECT_EQ((LstmKernelConfig{forced.forward.cluster, forced.forward.slots}), cut);
+  for (const LstmCut& cut : choice.cuts) {
+    const LstmChoice forced = LstmPlan(backend, persistent(desc, cut.cluster, cut.slots)).choice();
+    EXPECT_EQ((LstmCut{forced.forward.cluster, forced.forward.slots}), cut);
   }
   expect_error(ErrorCode::unsupported, {"cluster is 7", "1 x 8"},
                [&] { LstmPlan(backend, persistent(desc, 7)); });

@@ -23,7 +23,7 @@ class LstmGrid : public OnBackend {
   }
 
   struct Cuts {
-    std::vector<LstmKernelConfig> groups, clusters;
+    std::vector<LstmCut> groups, clusters;
   };
   // Those of forward, or those that forward and backward have.
   template <class T>
@@ -36,17 +36,17 @@ class LstmGrid : public OnBackend {
     desc.capacity = {4, 16, 0, 4};
     desc.training = training;
     desc.algorithm = LstmAlgorithm::persistent;
-    const LstmChoiceDetails choice = choice_details(LstmPlan(backend, desc));
+    const LstmChoice choice = LstmPlan(backend, desc).choice();
     Cuts cuts;
     for (const LstmPassChoice& option : choice.forward_options) {
-      const LstmKernelConfig cut = {option.cluster, option.slots};
-      if (std::find(choice.kernel_configs.begin(), choice.kernel_configs.end(), cut) != choice.kernel_configs.end())
+      const LstmCut cut = {option.cluster, option.slots};
+      if (std::find(choice.cuts.begin(), choice.cuts.end(), cut) != choice.cuts.end())
         (option.grid ? cuts.groups : cuts.clusters).push_back(cut);
     }
     return cuts;
   }
 
-  static LstmOptions forced(const LstmKernelConfig& cut) {
+  static LstmOptions forced(const LstmCut& cut) {
     LstmOptions options;
     options.algorithm = LstmAlgorithm::persistent;
     options.cluster = cut.cluster;
@@ -55,7 +55,7 @@ class LstmGrid : public OnBackend {
   }
 
   template <class T>
-  void expect_right(const LstmProblem& problem, const LstmKernelConfig& cut) const {
+  void expect_right(const LstmProblem& problem, const LstmCut& cut) const {
     SCOPED_TRACE(testing::Message() << name_of(dtype_of<T>) << ", H " << problem.hidden << ", D "
                                     << problem.directions << ", " << cut.cluster << " blocks, " << cut.slots
                                     << " slots");
@@ -94,7 +94,7 @@ TEST_P(LstmGrid, BothDirectionsAndLayersOnACrowd) {
         lstm_problem({.input = 3, .hidden = hidden, .layers = 2, .directions = 2}, crowd(45));
     const auto groups = cuts<bf16>(hidden, 2, true).groups;
     EXPECT_FALSE(groups.empty());
-    for (const LstmKernelConfig& cut : groups) {
+    for (const LstmCut& cut : groups) {
       expect_right<bf16>(problem, cut);
       expect_right<f16>(problem, cut);
     }
@@ -106,7 +106,7 @@ TEST_P(LstmGrid, BothDirectionsAndLayersOnACrowd) {
 TEST_P(LstmGrid, FewSequences) {
   for (const Lengths& lengths :
        {Lengths{1}, Lengths{13}, Lengths{0}, Lengths{4, 4, 4, 4, 4, 4, 4, 4, 4}, Lengths{0, 2, 0, 1}})
-    for (const LstmKernelConfig& cut : cuts<bf16>(64, 1, true).groups)
+    for (const LstmCut& cut : cuts<bf16>(64, 1, true).groups)
       expect_right<bf16>(lstm_problem({.input = 2, .hidden = 64}, lengths), cut);
 }
 
@@ -119,7 +119,7 @@ TEST_P(LstmGrid, ForwardHasTheBitsOfClusters) {
     ASSERT_FALSE(all.groups.empty());
     ASSERT_FALSE(all.clusters.empty());
     const auto expected = run_lstm<bf16>(backend, problem, nullptr, forced(all.clusters.front()));
-    for (const LstmKernelConfig& cut : all.groups)
+    for (const LstmCut& cut : all.groups)
       expect_same_bits(run_lstm<bf16>(backend, problem, nullptr, forced(cut)), expected);
   }
 }
@@ -128,7 +128,7 @@ TEST_P(LstmGrid, ForwardHasTheBitsOfClusters) {
 TEST_P(LstmGrid, WhatMemoryHeldBeforeDoesNotMatter) {
   const LstmProblem problem = lstm_problem({.input = 3, .hidden = 64, .directions = 2}, crowd(20));
   const LstmLoss loss = lstm_loss(problem);
-  for (const LstmKernelConfig& cut : cuts<bf16>(64, 2, true).groups) {
+  for (const LstmCut& cut : cuts<bf16>(64, 2, true).groups) {
     LstmOptions options = forced(cut);
     const auto expected = run_lstm<bf16>(backend, problem, &loss, options);
     for (const std::uint8_t byte : {0x00, 0x01, 0x7F}) {
@@ -142,7 +142,7 @@ TEST_P(LstmGrid, WhatMemoryHeldBeforeDoesNotMatter) {
 TEST_P(LstmGrid, AllGroupsOfALaunchAreResident) {
   for (const int directions : {1, 2})
     for (const std::int64_t hidden : {32, 64})
-      for (const LstmKernelConfig& cut : cuts<f16>(hidden, directions, true).groups) {
+      for (const LstmCut& cut : cuts<f16>(hidden, directions, true).groups) {
         LstmDesc desc;
         desc.dtype = DType::f16;
         desc.input_size = 1;
@@ -152,7 +152,7 @@ TEST_P(LstmGrid, AllGroupsOfALaunchAreResident) {
         desc.algorithm = LstmAlgorithm::persistent;
         desc.cluster = cut.cluster;
         desc.slots = cut.slots;
-        const LstmChoiceDetails choice = choice_details(LstmPlan(backend, desc));
+        const LstmChoice choice = LstmPlan(backend, desc).choice();
         for (const LstmPassChoice& pass : {choice.forward, choice.backward}) {
           EXPECT_TRUE(pass.grid);
           EXPECT_EQ(pass.clusters % directions, 0);

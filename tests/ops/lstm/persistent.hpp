@@ -25,7 +25,7 @@ class OnPersistentLstm : public OnBackend {
   void for_each_cut(std::int64_t hidden, Body body) {
     const auto cuts = lstm_cuts<T>(backend, hidden);
     EXPECT_EQ(cuts.empty(), false) << name_of(dtype_of<T>) << ", H " << hidden;
-    for (const LstmKernelConfig& cut : cuts) {
+    for (const LstmCut& cut : cuts) {
       SCOPED_TRACE(testing::Message() << name_of(dtype_of<T>) << ", H " << hidden << ", cluster "
                                       << cut.cluster << ", slots " << cut.slots);
       LstmOptions options = persistent(cut.cluster, cut.slots);

@@ -208,7 +208,7 @@ TEST_P(LstmPersistentArguments, ASmallLongBatchIsPersistentByItself) {
   for_each_type([&]<class T>() {
     LstmOptions automatic;
     automatic.tf32 = is_tf32<T>;
-    const LstmChoiceDetails choice = choice_details(LstmRun<T>(backend, one, its_loss, automatic).plan);
+    const LstmChoice choice = LstmRun<T>(backend, one, its_loss, automatic).plan.choice();
     EXPECT_EQ(choice.algorithm, LstmAlgorithm::persistent) << choice.reason;
     LstmOptions forced = persistent();
     forced.tf32 = is_tf32<T>;

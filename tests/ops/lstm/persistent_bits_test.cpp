@@ -50,7 +50,7 @@ TEST_P(LstmPersistentBits, InferenceIsTheSameInEveryCut) {
   for (const std::int64_t hidden : {32, 64}) {
     const LstmProblem problem = both_directions(crowd(45, 9), hidden);
     std::vector<LstmOutputs<bf16>> first;
-    for (const LstmKernelConfig& cut : lstm_cuts<bf16>(backend, hidden, 0, false)) {
+    for (const LstmCut& cut : lstm_cuts<bf16>(backend, hidden, 0, false)) {
       SCOPED_TRACE(testing::Message() << "cluster " << cut.cluster << ", slots " << cut.slots);
       LstmOptions options = persistent(cut.cluster, cut.slots);
       options.training = false;

@@ -47,10 +47,10 @@ class LstmReplay {
   void load(const LstmProblem& problem, const LstmLoss& loss) {
     const RaggedLayout layout = layout_of(problem.lengths);
     write(counts_, std::vector<std::int32_t>{layout.sequences(), layout.rows(), 0, layout.steps()});
-    write(visit_offsets_, layout.visit_offsets());
-    write(order_, layout.order());
-    write(inverse_order_, layout.inverse_order());
-    write(batch_sizes_, layout.batch_sizes());
+    write(visit_offsets_, layout.visit_offsets);
+    write(order_, layout.order);
+    write(inverse_order_, layout.inverse_order);
+    write(batch_sizes_, layout.batch_sizes);
     write(ids_, std::vector<std::int32_t>(problem.ids.begin(), problem.ids.end()));
     const auto fill = [&](const Guarded<T>& to, const Values& from) {
       std::vector<T> all = poison(to);

@@ -16,7 +16,7 @@ std::vector<T> select_rows(const std::vector<T>& values, std::int64_t width,
                            const std::vector<std::int32_t>& lengths, const Selection& chosen) {
   std::vector<T> rows;
   if (values.empty()) return rows;
-  const auto offsets = layout_of(lengths).visit_offsets();
+  const auto offsets = layout_of(lengths).visit_offsets;
   for (const std::size_t b : chosen)
     rows.insert(rows.end(), values.begin() + offsets[b] * width, values.begin() + offsets[b + 1] * width);
   return rows;
@@ -76,7 +76,7 @@ LstmOutputs<T> select(const LstmProblem& problem, const LstmOutputs<T>& outputs,
 inline void strike(LstmProblem& problem, LstmLoss& loss, const Selection& chosen, double value) {
   const std::int64_t slots = problem.layers * problem.directions, sequences = problem.sequences();
   const std::int64_t width = problem.directions * problem.width();
-  const auto offsets = layout_of(problem.lengths).visit_offsets();
+  const auto offsets = layout_of(problem.lengths).visit_offsets;
   const auto strike_rows = [&](Values& values, std::int64_t columns) {
     if (values.empty()) return;
     for (const std::size_t b : chosen)

@@ -129,6 +129,7 @@ TEST_P(SegmentPoolFaults, DescriptionsThatCannotBeRight) {
   SegmentPoolDesc desc = Run::description(rows);
   desc.padding_idx = 0;  // there is no table
   refuses(desc, {"padding_idx is 0", "[0, 0)"});
+  refuses(with(&SegmentPoolDesc::mode, PoolMode::last), {"weighted is true", "last"});
   desc = right;
   desc.segments = desc.items = desc.width = desc.attention_width = desc.vocab_size = many - 1;
   for (const PoolMode mode : {PoolMode::max, PoolMode::attention}) {
@@ -150,6 +151,7 @@ TEST_P(SegmentPoolFaults, ArgumentsOfForwardThatAreMissing) {
   refused({"offsets is null"}, [](Run& run) { run.forward.offsets = nullptr; });
   refused({"codes is null"}, [](Run& run) { run.forward.codes = nullptr; });
   refused({"values is null"}, [](Run& run) { run.forward.values = nullptr; });
+  refused({"weights is null"}, [](Run& run) { run.forward.weights = nullptr; });
   refused({"attention.w1 is null"}, [](Run& run) { run.forward.attention.w1 = nullptr; });
   refused({"attention.b1 is null"}, [](Run& run) { run.forward.attention.b1 = nullptr; });
   refused({"attention.w2 is null"}, [](Run& run) { run.forward.attention.w2 = nullptr; });
@@ -162,13 +164,6 @@ TEST_P(SegmentPoolFaults, ArgumentsOfForwardThatAreMissing) {
           [](Run& run) { run.forward.reserve = run.reserve.data() + 8; });
 }
 
-TEST_P(SegmentPoolFaults, LastHasNoWeights) {
-  const PoolProblem last = pool_problem({.mode = PoolMode::last, .vocab_size = 6}, {3, 0, 2});
-  const DeviceArray<float> weights(backend, std::vector<float>(5, 1.0f));
-  forward_refuses(last, {"weights are given with mode last"}, [&](Run& run) { run.forward.weights = weights.data(); });
-  backward_refuses(last, {"weights are given with mode last"}, [&](Run& run) { run.backward.weights = weights.data(); });
-}
-
 TEST_P(SegmentPoolFaults, ArgumentsOfBackwardThatAreMissing) {
   const auto refused = [&](std::initializer_list<std::string> parts, auto change) {
     backward_refuses(rich, parts, change);
@@ -177,6 +172,7 @@ TEST_P(SegmentPoolFaults, ArgumentsOfBackwardThatAreMissing) {
   refused({"offsets is null"}, [](Run& run) { run.backward.offsets = nullptr; });
   refused({"codes is null"}, [](Run& run) { run.backward.codes = nullptr; });
   refused({"values is null"}, [](Run& run) { run.backward.values = nullptr; });
+  refused({"weights is null"}, [](Run& run) { run.backward.weights = nullptr; });
   refused({"attention.w1 is null"}, [](Run& run) { run.backward.attention.w1 = nullptr; });
   refused({"d_out is null"}, [](Run& run) { run.backward.d_out = nullptr; });
   refused({"d_values is null"}, [](Run& run) { run.backward.d_values = nullptr; });

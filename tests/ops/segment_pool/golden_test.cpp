@@ -30,6 +30,7 @@ void check_pool(const std::shared_ptr<Backend>& backend, const GoldenCase& golde
   desc.vocab_size = golden.about<std::int64_t>("vocab_size");
   desc.padding_idx = golden.about<std::int64_t>("padding_idx");
   desc.attention_width = golden.about<std::int64_t>("attention_width");
+  desc.weighted = golden.about<bool>("weighted");
   const SegmentPoolPlan plan(backend, desc);
 
   const DeviceArray<std::int32_t> segments(backend, {static_cast<std::int32_t>(desc.segments)});

@@ -245,6 +245,7 @@ struct PoolRun {
     desc.vocab_size = problem.variant.vocab_size;
     desc.padding_idx = problem.variant.padding_idx;
     desc.attention_width = problem.variant.attends() ? problem.variant.attention_width : 0;
+    desc.weighted = problem.variant.weighted;
     desc.atomic_gradients = problem.variant.atomic_gradients;
     return desc;
   }

@@ -16,14 +16,14 @@ TEST_F(Usage, HelpOfEveryCommandNamesItsOptions) {
       {"", {"synth", "info", "train", "predict", "--version", "RAGTIME_THREADS", "Exit status"}},
       {"synth", {"--patients", "--out", "--seed"}},
       {"info",
-       {"--data", "--tables", "--batch-size"}},
+       {"--data", "--tables", "--batch-size", "--plan", "--device-model", "--measure", "RAGTIME_CACHE_DIR"}},
       {"train", {"--data",           "--tables",         "--task",          "--label-code",
                  "--labels",         "--horizon-days",   "--predict-at",    "--gap-days",
                  "--observed-until", "--before",         "--exclude-codes", "--split",
                  "--split-file",     "--min-code-count", "--code-dropout",  "--visit-by",
                  "--strict",         "--preset",         "--embedding-dim", "--hidden-dim",
                  "--num-layers",     "--aggregation",    "--bidirectional", "--dropout",
-                 "--epochs",         "--batch-size",     "--batch-rows",    "--lstm-tuning", "--lr",
+                 "--epochs",         "--batch-size",     "--batch-rows",    "--lr",
                  "--weight-decay",   "--clip",           "--patience",      "--validation",
                  "--seed",           "--device",         "--resume",        "--out",
                  "next_visit",       "ragtime train "}},
@@ -130,6 +130,63 @@ TEST_F(Usage, InfoSaysWhatWasBuilt) {
   expect_refused(run_tool({"info", "--batch-size", "0"}), 2, {"--batch-size is 0"});
   expect_refused(run_tool({"info", "--batch-size", "-2"}), 2, {"--batch-size is -2"});
   expect_refused(run_tool({"info", "--tables", "conditions"}), 2, {"--tables without --data"});
+}
+
+TEST_F(Usage, InfoPlanNamesWhatItDoesNotUnderstand) {
+  const auto misuse = [](const std::string& plan, const std::vector<std::string>& parts) {
+    expect_refused(run_tool({"info", "--plan", plan}), 2, parts);
+  };
+  misuse("hidden=3", {"--plan: \"hidden\" is no key", "H, in, L", "algorithm, C, S"});
+  misuse("H", {"--plan: \"H\": expected KEY=VALUE"});
+  misuse("H=3,,B=2", {"--plan: \"\": expected KEY=VALUE"});
+  misuse("H=3,B=2,H=4", {"--plan: H stands twice"});
+  for (const char* number : {"", "0", "-1", "1.5", "x", "268435456", "99999999999999999999", "3 "})
+    misuse(std::string("H=") + number, {"--plan: H is \"", number, "an integer from 1 to 268435455"});
+  for (const char* key : {"B", "N", "T"})
+    misuse(key + std::string("=2147483648"),
+           {key, " is \"2147483648\": expected an integer from 0 to 2147483647"});
+  for (const char* key : {"L", "in"})
+    misuse(key + std::string("=0"), {key, "expected an integer from 1 to "});
+  for (const char* key : {"C", "S"})
+    misuse(key + std::string("=-8"), {key, "expected an integer from 0 to 1024"});
+  misuse("dtype=f64", {"--plan: dtype is \"f64\": expected one of f32, tf32, bf16, f16"});
+  misuse("algorithm=fast",
+         {"--plan: algorithm is \"fast\": expected one of automatic, persistent, stepwise, cudnn"});
+  misuse("bidirectional=2", {"--plan: bidirectional is \"2\": expected one of false, true"});
+  misuse("P=256", {"--plan: P is 256: expected less than H, 256"});
+
+  expect_refused(run_tool({"info", "--device-model", "h200"}), 2, {"--device-model without --plan"});
+  expect_refused(run_tool({"info", "--plan", "H=8", "--device-model", "gtx"}), 2, {"--device-model", "gtx"});
+  expect_refused(run_tool({"info", "--plan", "H=8", "--measure"}), 2, {"--data, --plan and --measure"});
+  expect_refused(run_tool({"info", "--plan", "H=8", "--data", at("no")}), 2,
+                 {"--data, --plan and --measure"});
+}
+
+TEST_F(Usage, InfoPlanSaysWhatRunsAnLstm) {
+  const Arguments plan = {"info", "--plan", "H=200,B=64,T=50,N=900", "--device-model", "h200"};
+  if (run_tool({"info"}).out.find(", cuda") == std::string::npos) {
+    expect_refused(run_tool(plan), 1, {"this build of ragtime has no CUDA backend"});
+    expect_refused(run_tool({"info", "--plan", "H=200"}), 1, {"this build of ragtime has no CUDA backend"});
+    expect_refused(run_tool({"info", "--measure"}), 1, {"no CUDA backend"});
+    return;
+  }
+  const ToolResult said = run_tool(plan);
+  EXPECT_EQ(said.status, 0) << said.err;
+  EXPECT_EQ(said.err, "");
+  for (const char* part :
+       {"device      as an h200 would\n", "algorithm   persistent: ", "costs       estimated", "\nforward ",
+        "\nbackward ", "\n> persistent ", "\n  stepwise ", "us/step"})
+    EXPECT_THAT(said.out, HasSubstr(part));
+  const ToolResult forced =
+      run_tool({"info", "--plan", "H=200,training=false,algorithm=stepwise", "--device-model", "a100"});
+  EXPECT_THAT(forced.out, HasSubstr("algorithm   stepwise: as the description asks"));
+  EXPECT_THAT(forced.out, testing::Not(HasSubstr("backward")));
+  expect_refused(run_tool({"info", "--plan", "H=200,C=7", "--device-model", "h200"}), 1,
+                 {"cluster is 7", "8 x 8"});
+  // With whatever answers here, or as on an H200.
+  const ToolResult here = run_tool({"info", "--plan", "H=200"});
+  EXPECT_EQ(here.status, 0) << here.err;
+  EXPECT_THAT(here.out, HasSubstr("\nalgorithm   "));
 }
 
 TEST_F(Usage, InfoSaysHowRaggedACohortIs) {

@@ -45,9 +45,9 @@ class LateBackend final : public Backend {
     EXPECT_TRUE(queues_[stream.handle].empty());
     ++freed;
   }
-  void wait(Stream stream, Stream dependency) override {
-    synchronize(dependency);
-    if (dependency.handle == nullptr) ordered_after_work_[stream.handle] = ++now_;
+  void order(Stream earlier, Stream later) override {
+    synchronize(earlier);
+    if (earlier.handle == nullptr) ordered_after_work_[later.handle] = ++now_;
   }
   const OperationFactory& operations() const override { return inner_->operations(); }
 

@@ -88,7 +88,7 @@ TEST(PredictionTime, RulesThatAreNone) {
         "days:-1",  "days:inf",   "days:",       "days:1000001", "date:2020-02-30", "date:",   "date",
         "sample:0", "sample:1.1", "sample:-0.5", "sample:nan",   "visits:3",        "",        "code"})
     EXPECT_THAT(error_of(ErrorCode::invalid_argument, [&] { predict_at_from_text(text); }),
-                HasSubstr("`predict_at` is \"" + std::string(text)))
+                HasSubstr("--predict-at is \"" + std::string(text)))
         << text;
 }
 

@@ -71,14 +71,14 @@ TEST_F(RunFolderTest, MayHoldWhatIsNoRun) {
 TEST_F(RunFolderTest, IsNoFile) {
   TrainOptions file = options(false);
   file.out = folder_.write("file", "");
-  expect_error(ErrorCode::invalid_argument, {"`out` is ", "/file", "no folder"}, [&] { RunFolder{file}; });
+  expect_error(ErrorCode::invalid_argument, {"--out is ", "/file", "no folder"}, [&] { RunFolder{file}; });
   file.out /= "below";
   expect_error(ErrorCode::io_error, {"/file/below"}, [&] { RunFolder(file).create(); });
 }
 
 TEST_F(RunFolderTest, WithARunIsOnlyGoneOnWith) {
   folder_.write("checkpoint.safetensors", "");
-  EXPECT_THAT(refusal(false), AllOf(HasSubstr("holds a run already"), HasSubstr("`resume`")));
+  EXPECT_THAT(refusal(false), AllOf(HasSubstr("holds a run already"), HasSubstr("--resume")));
   EXPECT_NO_THROW(RunFolder{options(true)});
   folder_.write("model.safetensors", "");
   EXPECT_THAT(refusal(false), HasSubstr("holds a model already"));

@@ -161,7 +161,7 @@ TEST(Tasks, ACodeThatTheDataDoNotHave) {
   options.label_code = "absent";
   EXPECT_THAT(example_lengths(prediction_examples(cohort, options)), ElementsAre(4, 3, 2, 1, 4));
   EXPECT_THAT(message_of([&] { training_examples(cohort, options); }),
-              HasSubstr("`label_code` is absent: no visit of the data holds this code"));
+              HasSubstr("--label-code is absent: no visit of the data holds this code"));
 }
 
 TEST(Tasks, SurvivalConcernsTheNextVisit) {
@@ -279,7 +279,7 @@ TEST(Tasks, LabelsThatDoNotSuitTheTask) {
   EXPECT_THAT(message(Task::regression, 1e300), HasSubstr("expected a finite number"));
   EXPECT_THAT(message(Task::regression, 0, true), HasSubstr("has categorical_value: expected float_value"));
   EXPECT_THAT(message(Task::binary_classification, 0, true), HasSubstr("expected boolean_value"));
-  EXPECT_THAT(message(Task::regression, 0, false, true), HasSubstr("`before` with labels.csv"));
+  EXPECT_THAT(message(Task::regression, 0, false, true), HasSubstr("--before with labels.csv"));
 }
 
 TEST(Tasks, NothingToLearnFrom) {
@@ -288,7 +288,7 @@ TEST(Tasks, NothingToLearnFrom) {
               HasSubstr("no patient of the data has a target"));
   EXPECT_THAT(
       message_of([&] { training_examples(cohort, with_code(Task::binary_classification, "visit:1")); }),
-      HasSubstr("`predict_at` visit:1: no example is left of 1 patients"));
+      HasSubstr("--predict-at visit:1: no example is left of 1 patients"));
   const TaskOptions options{.task = Task::regression, .labels_file = "labels.csv"};
   EXPECT_THAT(message_of([&] {
                 training_examples(cohort, options, {.labels = {.labels = {{"b", 1}}}});
@@ -303,24 +303,24 @@ TEST(Tasks, NothingToLearnFrom) {
 
 TEST(Tasks, OptionsThatDoNotSuitTheTask) {
   const auto message = [](TaskOptions options) { return message_of([&] { validate(options); }); };
-  EXPECT_THAT(message({.task = Task::visit_binary}), HasSubstr("needs `label_code`"));
-  EXPECT_THAT(message({.task = Task::regression}), HasSubstr("needs `labels`"));
+  EXPECT_THAT(message({.task = Task::visit_binary}), HasSubstr("needs --label-code"));
+  EXPECT_THAT(message({.task = Task::regression}), HasSubstr("needs --labels"));
   EXPECT_THAT(message({.task = Task::next_visit, .label_code = "X"}),
               HasSubstr("learns from the visits alone"));
   EXPECT_THAT(message({.task = Task::binary_classification, .label_code = "X", .labels_file = "f"}),
               HasSubstr("both given"));
-  EXPECT_THAT(message(with_code(Task::binary_classification)), HasSubstr("needs `predict_at`"));
+  EXPECT_THAT(message(with_code(Task::binary_classification)), HasSubstr("needs --predict-at"));
   EXPECT_THAT(message(with_code(Task::visit_binary, "days:3")),
-              HasSubstr("`predict_at` is days:3 with `task` visit_binary, which predicts at visits"));
+              HasSubstr("--predict-at is days:3 with --task visit_binary, which predicts at visits"));
   EXPECT_THAT(message(with_code(Task::survival, "visits")),
-              HasSubstr("`predict_at` is visits with `task` survival"));
-  EXPECT_THAT(message(with_code(Task::visit_binary, "visits", -1)), HasSubstr("`horizon_days` is -1"));
+              HasSubstr("--predict-at is visits with --task survival"));
+  EXPECT_THAT(message(with_code(Task::visit_binary, "visits", -1)), HasSubstr("--horizon-days is -1"));
   EXPECT_THAT(message(with_code(Task::visit_binary, "visits", std::numeric_limits<double>::quiet_NaN())),
-              HasSubstr("`horizon_days` is nan"));
-  EXPECT_THAT(message(with_code(Task::visit_binary, "visits", 1, -1)), HasSubstr("`gap_days` is -1"));
+              HasSubstr("--horizon-days is nan"));
+  EXPECT_THAT(message(with_code(Task::visit_binary, "visits", 1, -1)), HasSubstr("--gap-days is -1"));
   TaskOptions before = with_code(Task::visit_binary, "visits");
   before.before = true;
-  EXPECT_THAT(message(before), HasSubstr("`before` without `labels`"));
+  EXPECT_THAT(message(before), HasSubstr("--before without --labels"));
 }
 
 TEST(Tasks, BatchHoldsTheInputVisitsInTheOrderAskedFor) {
@@ -328,7 +328,7 @@ TEST(Tasks, BatchHoldsTheInputVisitsInTheOrderAskedFor) {
   const EncodedCohort encoded = encode(cohort, Vocabulary::from_codes({"A", "B", "X"}));
   const ExampleSet set = training_examples(cohort, with_code(Task::binary_classification, "days:10"));
   const RaggedBatch batch = make_batch(encoded, set, std::vector{1, 0});
-  EXPECT_THAT(batch.layout.visit_offsets(), ElementsAre(0, 2, 4));
+  EXPECT_THAT(batch.layout.visit_offsets, ElementsAre(0, 2, 4));
   EXPECT_THAT(batch.code_offsets, ElementsAre(0, 1, 2, 3, 4));
   EXPECT_THAT(batch.codes, ElementsAre(2, 3, 2, 3)) << "X, id 4, must not be seen";
   EXPECT_THAT(batch.sequence_ids, ElementsAre(1, 0));

@@ -58,21 +58,21 @@ TEST(TrainOptions, GoodOnesAreTaken) {
 
 TEST(TrainOptions, NumbersAreNeitherNaNNorInfiniteNorNegative) {
   for (const double bad : {nan, infinity, -infinity, -1.0, 0.0}) {
-    EXPECT_THAT(refusal([&](TrainOptions& o) { o.optimizer.learning_rate = bad; }), StartsWith("`lr` is "));
-    EXPECT_THAT(refusal([&](TrainOptions& o) { o.split.validation = bad; }), StartsWith("`validation` is "));
+    EXPECT_THAT(refusal([&](TrainOptions& o) { o.optimizer.learning_rate = bad; }), StartsWith("--lr is "));
+    EXPECT_THAT(refusal([&](TrainOptions& o) { o.split.validation = bad; }), StartsWith("--validation is "));
     EXPECT_THAT(refusal([&](TrainOptions& o) { o.task.horizon_days = bad; }),
-                StartsWith("`horizon_days` is "));
+                StartsWith("--horizon-days is "));
     if (bad == 0) continue;
     EXPECT_THAT(refusal([&](TrainOptions& o) { o.optimizer.weight_decay = bad; }),
-                StartsWith("`weight_decay` is "));
-    EXPECT_THAT(refusal([&](TrainOptions& o) { o.optimizer.clip_norm = bad; }), StartsWith("`clip` is "));
+                StartsWith("--weight-decay is "));
+    EXPECT_THAT(refusal([&](TrainOptions& o) { o.optimizer.clip_norm = bad; }), StartsWith("--clip is "));
     EXPECT_THAT(refusal([&](TrainOptions& o) { o.model.dropout = bad; }), StartsWith("dropout is "));
   }
   for (const double bad : {-0.1, 1.0, std::nan("")})
     EXPECT_THAT(refusal([&](TrainOptions& o) { o.code_dropout = bad; }),
-                testing::AllOf(StartsWith("`code_dropout` is "), HasSubstr("a probability")));
+                testing::AllOf(StartsWith("--code-dropout is "), HasSubstr("a probability")));
   EXPECT_THAT(refusal([](TrainOptions& o) { o.split.validation = 1; }),
-              StartsWith("`validation` is 1: expected"));
+              StartsWith("--validation is 1: expected"));
   EXPECT_THAT(refusal([](TrainOptions& o) { o.model.dropout = 1; }), StartsWith("dropout is 1: expected"));
   EXPECT_THAT(refusal([](TrainOptions& o) { o.task.horizon_days = 2e6; }), HasSubstr("at most 1000000"));
 }
@@ -81,18 +81,18 @@ TEST(TrainOptions, CountsAreInTheirRange) {
   constexpr std::int64_t lowest = std::numeric_limits<std::int64_t>::min();
   constexpr std::int64_t highest = std::numeric_limits<std::int64_t>::max();
   for (const std::int64_t bad : {lowest, std::int64_t{-1}, std::int64_t{0}, highest}) {
-    EXPECT_THAT(refusal([&](TrainOptions& o) { o.epochs = bad; }), StartsWith("`epochs` is "));
+    EXPECT_THAT(refusal([&](TrainOptions& o) { o.epochs = bad; }), StartsWith("--epochs is "));
     EXPECT_THAT(refusal([&](TrainOptions& o) { o.model.embedding_dim = bad; }),
                 StartsWith("embedding_dim is "));
     EXPECT_THAT(refusal([&](TrainOptions& o) { o.model.hidden_dim = bad; }), StartsWith("hidden_dim is "));
     EXPECT_THAT(refusal([&](TrainOptions& o) { o.model.num_layers = bad; }), StartsWith("num_layers is "));
-    EXPECT_THAT(refusal([&](TrainOptions& o) { o.batch_size = bad; }), StartsWith("`batch_size` is "));
+    EXPECT_THAT(refusal([&](TrainOptions& o) { o.batch_size = bad; }), StartsWith("--batch-size is "));
     if (bad == 0) continue;
-    EXPECT_THAT(refusal([&](TrainOptions& o) { o.batch_rows = bad; }), StartsWith("`batch_rows` is "));
+    EXPECT_THAT(refusal([&](TrainOptions& o) { o.batch_rows = bad; }), StartsWith("--batch-rows is "));
     if (bad > 0) continue;
-    EXPECT_THAT(refusal([&](TrainOptions& o) { o.patience = bad; }), StartsWith("`patience` is "));
+    EXPECT_THAT(refusal([&](TrainOptions& o) { o.patience = bad; }), StartsWith("--patience is "));
     EXPECT_THAT(refusal([&](TrainOptions& o) { o.min_code_count = bad; }),
-                StartsWith("`min_code_count` is "));
+                StartsWith("--min-code-count is "));
   }
   EXPECT_THAT(refusal([](TrainOptions& o) { o.model.hidden_dim = o.model.embedding_dim = 1 << 20; }),
               HasSubstr("parameters"));
@@ -100,7 +100,7 @@ TEST(TrainOptions, CountsAreInTheirRange) {
 
 TEST(TrainOptions, ABatchIsMeasuredInOneWay) {
   EXPECT_THAT(refusal([](TrainOptions& o) { o.batch_rows = 100; }),
-              AllOf(HasSubstr("`batch_size` is 64"), HasSubstr("`batch_rows` is 100"),
+              AllOf(HasSubstr("--batch-size is 64"), HasSubstr("--batch-rows is 100"),
                     HasSubstr("exactly one of them")));
 }
 
@@ -113,89 +113,79 @@ TEST(TrainOptions, ABackwardDirectionWouldReadTheAnswersOfVisits) {
                   if (task == Task::next_visit) o.task.label_code.clear();
                   o.model.bidirectional = true;
                 }),
-                StartsWith("`bidirectional` with `task` "));
+                StartsWith("--bidirectional with --task "));
 }
 
 TEST(TrainOptions, MustSuitTheTask) {
-  EXPECT_THAT(refusal([](TrainOptions& o) { o.task.predict_at = {}; }), HasSubstr("needs `predict_at`"));
+  EXPECT_THAT(refusal([](TrainOptions& o) { o.task.predict_at = {}; }), HasSubstr("needs --predict-at"));
   EXPECT_THAT(refusal([](TrainOptions& o) { o.task.label_code.clear(); }),
-              HasSubstr("needs `label_code` or `labels`"));
+              HasSubstr("needs --label-code or --labels"));
   EXPECT_THAT(refusal([](TrainOptions& o) { o.task.labels_file = "f"; }), HasSubstr("both given"));
 }
 
 // training.json and the checkpoint are JSON, which holds no other text: told before any work is done.
 TEST(TrainOptions, TextMustBeUtf8) {
   EXPECT_THAT(refusal([](TrainOptions& o) { o.task.label_code = "Gr\xFC\xDF"; }),
-              AllOf(StartsWith("`label_code` is \"Gr\\xfc\\xdf\""), HasSubstr("UTF-8")));
+              AllOf(StartsWith("--label-code is \"Gr\\xfc\\xdf\""), HasSubstr("UTF-8")));
   EXPECT_THAT(refusal([](TrainOptions& o) {
                 o.task.label_code.clear();
                 o.task.labels_file = "\xFF.csv";
               }),
-              AllOf(StartsWith("`labels` is \"\\xff.csv\""), HasSubstr("UTF-8")));
+              AllOf(StartsWith("--labels is \"\\xff.csv\""), HasSubstr("UTF-8")));
   EXPECT_THAT(refusal([](TrainOptions& o) {
                 o.tables = {"conditions", "\x80"};
               }),
-              AllOf(StartsWith("`tables` is \"\\x80\""), HasSubstr("UTF-8")));
+              AllOf(StartsWith("--tables is \"\\x80\""), HasSubstr("UTF-8")));
 }
 
 // Each of these would end with other bits; the option as a person would type it.
 const std::pair<const char*, Change> decisive[] = {
-    {"`task`", [](TrainOptions& o) { o.task.task = Task::survival; }},
-    {"`label_code`", [](TrainOptions& o) { o.task.label_code = "Y"; }},
-    {"`label_code`",
+    {"--task", [](TrainOptions& o) { o.task.task = Task::survival; }},
+    {"--label-code", [](TrainOptions& o) { o.task.label_code = "Y"; }},
+    {"--label-code",
      [](TrainOptions& o) {
        o.task.label_code.clear();
        o.task.predict_at = {};
        o.task.labels_file = "f";
      }},
-    {"`predict_at`", [](TrainOptions& o) { o.task.predict_at = predict_at_from_text("visit:4"); }},
-    {"`gap_days`", [](TrainOptions& o) { o.task.gap_days = 1; }},
-    {"`observed_until`", [](TrainOptions& o) { o.task.observed_until = observed_until_from_text("record"); }},
-    {"`before`", [](TrainOptions& o) { o.task.before = true; }},
-    {"`visit_by`", [](TrainOptions& o) { o.visit_by = VisitBy::time; }},
-    {"`exclude_codes`", [](TrainOptions& o) { o.exclude_codes = CodePatterns({"A*"}); }},
-    {"`test`", [](TrainOptions& o) { o.split.test = 0.1; }},
-    {"`split_file`", [](TrainOptions& o) { o.split.file = "parts.csv"; }},
-    {"`horizon_days`", [](TrainOptions& o) { o.task.horizon_days = 365.00000000000006; }},
-    {"`tables`", [](TrainOptions& o) { o.tables = {"conditions"}; }},
-    {"`embedding_dim`", [](TrainOptions& o) { o.model.embedding_dim = 64; }},
-    {"`hidden_dim`", [](TrainOptions& o) { o.model.hidden_dim = 64; }},
-    {"`num_layers`", [](TrainOptions& o) { o.model.num_layers = 2; }},
-    {"`aggregation`", [](TrainOptions& o) { o.model.visit_aggregation = PoolMode::max; }},
-    {"`bidirectional`", [](TrainOptions& o) { o.model.bidirectional = true; }},
-    {"`dropout`", [](TrainOptions& o) { o.model.dropout = 5e-324; }},
-    {"`batch_size`", [](TrainOptions& o) { o.batch_size = 65; }},
-    {"`batch_size`", [](TrainOptions& o) { o.batch_size = 0, o.batch_rows = 64; }},
-    {"`lr`", [](TrainOptions& o) { o.optimizer.learning_rate = 0.0010000000000000002; }},
-    {"`weight_decay`", [](TrainOptions& o) { o.optimizer.weight_decay = 0; }},
-    {"`clip`", [](TrainOptions& o) { o.optimizer.clip_norm = 0; }},
-    {"`validation`", [](TrainOptions& o) { o.split.validation = 0.25; }},
-    {"`min_code_count`", [](TrainOptions& o) { o.min_code_count = 0; }},
-    {"`code_dropout`", [](TrainOptions& o) { o.code_dropout = 0; }},
-    {"`seed`", [](TrainOptions& o) { o.seed = std::numeric_limits<std::uint64_t>::max(); }},
-    {"`precision`", [](TrainOptions& o) { o.precision = Precision::bf16; }},
+    {"--predict-at", [](TrainOptions& o) { o.task.predict_at = predict_at_from_text("visit:4"); }},
+    {"--gap-days", [](TrainOptions& o) { o.task.gap_days = 1; }},
+    {"--observed-until", [](TrainOptions& o) { o.task.observed_until = observed_until_from_text("record"); }},
+    {"--before", [](TrainOptions& o) { o.task.before = true; }},
+    {"--visit-by", [](TrainOptions& o) { o.visit_by = VisitBy::time; }},
+    {"--exclude-codes", [](TrainOptions& o) { o.exclude_codes = CodePatterns({"A*"}); }},
+    {"--test", [](TrainOptions& o) { o.split.test = 0.1; }},
+    {"--split-file", [](TrainOptions& o) { o.split.file = "parts.csv"; }},
+    {"--horizon-days", [](TrainOptions& o) { o.task.horizon_days = 365.00000000000006; }},
+    {"--tables", [](TrainOptions& o) { o.tables = {"conditions"}; }},
+    {"--embedding-dim", [](TrainOptions& o) { o.model.embedding_dim = 64; }},
+    {"--hidden-dim", [](TrainOptions& o) { o.model.hidden_dim = 64; }},
+    {"--num-layers", [](TrainOptions& o) { o.model.num_layers = 2; }},
+    {"--aggregation", [](TrainOptions& o) { o.model.visit_aggregation = PoolMode::max; }},
+    {"--bidirectional", [](TrainOptions& o) { o.model.bidirectional = true; }},
+    {"--dropout", [](TrainOptions& o) { o.model.dropout = 5e-324; }},
+    {"--batch-size", [](TrainOptions& o) { o.batch_size = 65; }},
+    {"--batch-size", [](TrainOptions& o) { o.batch_size = 0, o.batch_rows = 64; }},
+    {"--lr", [](TrainOptions& o) { o.optimizer.learning_rate = 0.0010000000000000002; }},
+    {"--weight-decay", [](TrainOptions& o) { o.optimizer.weight_decay = 0; }},
+    {"--clip", [](TrainOptions& o) { o.optimizer.clip_norm = 0; }},
+    {"--validation", [](TrainOptions& o) { o.split.validation = 0.25; }},
+    {"--min-code-count", [](TrainOptions& o) { o.min_code_count = 0; }},
+    {"--code-dropout", [](TrainOptions& o) { o.code_dropout = 0; }},
+    {"--seed", [](TrainOptions& o) { o.seed = std::numeric_limits<std::uint64_t>::max(); }},
+    {"--precision", [](TrainOptions& o) { o.precision = Precision::bf16; }},
 };
 
-const TrainingLstm lstm = {"cuda, a GPU", "persistent 256 units, 8 x 8; 256 units, 8 x 16"};
-
-TEST(Settings, AskForTheSameLstmOnTheSameDevice) {
-  const std::string begun = settings_json(good_options(), lstm);
-  const TrainingLstm changed = {lstm.device, "stepwise"}, elsewhere = {"cpu", "automatic"};
-  expect_error(ErrorCode::invalid_argument, {"`resume`", "\"stepwise\"", "persistent 256 units, 8 x 8", "`lstm_tuning`"},
-               [&] { check_same_settings(good_options(), changed, begun); });
-  EXPECT_NO_THROW(check_same_settings(good_options(), elsewhere, begun));
-}
-
 TEST(Settings, DifferAndAreNamedWhereTheBitsWould) {
-  const std::string begun = settings_json(good_options(), lstm);
-  EXPECT_NO_THROW(check_same_settings(good_options(), lstm, begun));
+  const std::string begun = settings_json(good_options());
+  EXPECT_NO_THROW(check_same_settings(good_options(), begun));
   for (const auto& [option, change] : decisive) {
     TrainOptions options = good_options();
     change(options);
-    EXPECT_NE(settings_json(options, lstm), begun) << option;
-    expect_error(ErrorCode::invalid_argument, {"`resume`", option, "begun with"},
-                 [&] { check_same_settings(options, lstm, begun); });
-    EXPECT_NO_THROW(check_same_settings(options, lstm, settings_json(options, lstm))) << option;
+    EXPECT_NE(settings_json(options), begun) << option;
+    expect_error(ErrorCode::invalid_argument, {"--resume", option, "begun with"},
+                 [&] { check_same_settings(options, begun); });
+    EXPECT_NO_THROW(check_same_settings(options, settings_json(options))) << option;
   }
 }
 
@@ -208,15 +198,15 @@ TEST(Settings, AreEqualWhereOnlyPlacesAndTheEndDiffer) {
   there.epochs = 7;
   there.patience = 0;
   there.resume = true;
-  EXPECT_EQ(settings_json(here, lstm), settings_json(there, lstm));
-  EXPECT_NO_THROW(check_same_settings(there, lstm, settings_json(here, lstm)));
+  EXPECT_EQ(settings_json(here), settings_json(there));
+  EXPECT_NO_THROW(check_same_settings(there, settings_json(here)));
 }
 
 TEST(Settings, OfAnotherVersionAreRefused) {
   const auto refused = [](ErrorCode code, const std::string& settings) {
-    return error_of(code, [&] { check_same_settings(good_options(), lstm, settings); });
+    return error_of(code, [&] { check_same_settings(good_options(), settings); });
   };
-  std::string settings = settings_json(good_options(), lstm);
+  std::string settings = settings_json(good_options());
   settings.insert(1, "\"momentum\":0.5,");
   EXPECT_THAT(refused(ErrorCode::invalid_argument, settings), HasSubstr("momentum"));
   EXPECT_THAT(refused(ErrorCode::invalid_argument, "{}"), HasSubstr("another version"));
@@ -307,7 +297,7 @@ TEST_F(TrainingJson, RefusesJunkByName) {
 TEST_F(TrainingJson, RefusesATaskThatCannotBe) {
   const auto code = ErrorCode::invalid_argument;
   EXPECT_THAT(refused(R"({"task":"weather"})", code), HasSubstr("task is \"weather\""));
-  EXPECT_THAT(refused(R"({"task":"survival"})", code), HasSubstr("`label_code`"));
+  EXPECT_THAT(refused(R"({"task":"survival"})", code), HasSubstr("--label-code"));
   EXPECT_THAT(refused(R"({"task":"visit_binary","label_code":"X","horizon_days":-1})", code),
               HasSubstr("-1"));
 }
@@ -324,7 +314,7 @@ TEST(PrecisionName, GoesThereAndBackAndOnlyCudaComputesInTheOthers) {
   }
   EXPECT_NO_THROW(check_supported(Precision::f32, DeviceType::cpu));
   for (const Precision precision : {Precision::tf32, Precision::bf16})
-    expect_error(ErrorCode::unsupported, {"`precision` is ", name_of(precision), "cpu", "expected f32"},
+    expect_error(ErrorCode::unsupported, {"--precision is ", name_of(precision), "cpu", "expected f32"},
                  [&] { check_supported(precision, DeviceType::cpu); });
 }
 

@@ -5,12 +5,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "host/base/check.hpp"
 #include "host/base/safetensors.hpp"
-#include "host/ops/lstm_costs.hpp"
 #include "host/tool/train/evaluate.hpp"
 #include "host/tool/train/predict.hpp"
-#include "ragtime/lstm_tuning.hpp"
 #include "ragtime/model_directory.hpp"
 #include "tests/support/temporary_folder.hpp"
 #include "tests/tool/train/support.hpp"
@@ -69,51 +66,6 @@ TEST_P(TrainerOnBackend, HistoryIsTheCpus) {
   }
 }
 
-// Killed, and resumed after a measurement that makes another kernel the best: its backward would have other bits.
-TEST_P(TrainerOnBackend, AResumeThatWouldRunTheLstmOtherwiseIsRefused) {
-  if (backend->device() == DeviceType::cpu) GTEST_SKIP() << "the CPU has one algorithm";
-  TrainOptions one = options(Task::visit_binary, Precision::bf16);
-  LstmDesc desc;
-  desc.dtype = DType::bf16;
-  desc.input_size = one.model.embedding_dim;
-  desc.hidden_size = one.model.hidden_dim;
-  desc.algorithm = LstmAlgorithm::persistent;
-  desc.capacity = {12, 200, 0, 20};
-  const LstmChoiceDetails details = choice_details(LstmPlan(backend, desc));
-  ASSERT_GT(details.kernel_configs.size(), 1u);
-  // By which one kernel configuration is the best by far.
-  const auto tuning_for = [&](const LstmKernelConfig& best) {
-    LstmCosts costs;
-    costs.stepwise_launch_us = 1e9;
-    for (const LstmKernelConfig& each : details.kernel_configs)
-      for (const bool backward : {false, true})
-        costs.measured_step_ns[{backward, DType::bf16, details.forward.hidden, each.cluster, each.slots}] =
-            each == best ? 1 : 1e6;
-    return std::make_shared<const LstmTuning>(backend->description(), costs);
-  };
-  const LstmKernelConfig first = details.kernel_configs.front(), last = details.kernel_configs.back();
-  const auto name_of_config = [](const LstmKernelConfig& config) { return concat(config.cluster, " x ", config.slots); };
-
-  one.lstm_tuning = tuning_for(first);
-  train(backend, one, TrainEnd::interrupted, StopAfter(1));
-  const FolderContent before = content_of(one.out);
-  TrainOptions other = one;
-  other.resume = true;
-  for (const auto& tuning : {tuning_for(last), std::shared_ptr<const LstmTuning>()}) {
-    other.lstm_tuning = tuning;
-    const auto data = small_data(other);
-    expect_error(ErrorCode::invalid_argument, {"`resume`", "`lstm_tuning`", name_of_config(first), tuning ? name_of_config(last) : ""},
-                 [&] { Trainer(backend, *data, other); });
-    EXPECT_TRUE(same_files(content_of(one.out), before));
-  }
-  one.resume = true;
-  train(backend, one);
-  TrainOptions through = options(Task::visit_binary, Precision::bf16);
-  through.lstm_tuning = one.lstm_tuning;
-  train(backend, through);
-  EXPECT_TRUE(same_files(content_of(one.out), content_of(through.out)));
-}
-
 TEST_P(TrainerOnBackend, StoppedAndResumedItEndsWithTheSameBits) {
   for (const Precision precision : {Precision::f32, Precision::bf16}) {
     if (precision == Precision::bf16 && !computes_in<bf16>()) continue;
@@ -165,7 +117,7 @@ TEST_P(TrainerOnBackend, Bf16ComesCloseToF32AndLeavesAModelForTheCpu) {
   // And a run in bf16 goes on as one in bf16 alone.
   rounded.resume = true;
   rounded.precision = Precision::f32;
-  expect_error(ErrorCode::invalid_argument, {"`resume` with `precision` \"f32\"", "begun with \"bf16\""},
+  expect_error(ErrorCode::invalid_argument, {"--resume with --precision \"f32\"", "begun with \"bf16\""},
                [&] { Trainer(backend, *data, rounded); });
 }
 

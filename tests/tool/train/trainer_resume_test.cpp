@@ -203,8 +203,8 @@ TEST_P(TrainerResume, OnlyAsTheRunItWas) {
   };
   TrainOptions other = options;
   other.optimizer.learning_rate = 0.03;
-  EXPECT_THAT(refused(other, 40), testing::HasSubstr("`resume` with `lr` 0.03"));
-  EXPECT_THAT(refused(options, 41), testing::HasSubstr("`resume` with other data"));
+  EXPECT_THAT(refused(other, 40), testing::HasSubstr("--resume with --lr 0.03"));
+  EXPECT_THAT(refused(options, 41), testing::HasSubstr("--resume with other data"));
   EXPECT_TRUE(same_files(content_of(options.out), before));
 }
 

@@ -6,8 +6,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <nlohmann/json.hpp>
-
 #include <algorithm>
 #include <set>
 
@@ -230,9 +228,7 @@ TEST_P(TrainerTest, DivergenceIsSaidAndLeavesTheBestModelWhole) {
   options.optimizer.learning_rate = 1e30;
   const std::filesystem::path file = options.out / "checkpoint.safetensors";
   Checkpoint checkpoint = read_checkpoint(file);
-  auto settings = nlohmann::ordered_json::parse(checkpoint.settings);
-  settings["lr"] = options.optimizer.learning_rate;
-  checkpoint.settings = settings.dump();
+  checkpoint.settings = settings_json(options);
   write_checkpoint(file, checkpoint);
   const test::FolderContent good = content_of(options.out);
 
@@ -242,7 +238,7 @@ TEST_P(TrainerTest, DivergenceIsSaidAndLeavesTheBestModelWhole) {
   Trainer trainer(backend, *data, options);
   // Asked to stop when it is too late: a loss that is not finite must not reach the checkpoint either.
   test::StopAfter observer(2);
-  expect_error(ErrorCode::out_of_range, {"training loss of epoch 2", "diverged", "`lr`"},
+  expect_error(ErrorCode::out_of_range, {"training loss of epoch 2", "diverged", "--lr"},
                [&] { trainer.run(observer); });
   EXPECT_TRUE(same_files(content_of(options.out), good));
   EXPECT_NO_THROW(Trainer(backend, *data, options)) << "what it left can be gone on with";

@@ -54,7 +54,7 @@ TEST_F(TrainingVocabularyTest, CountsAPatientWithSeveralExamplesOnce) {
 
 TEST_F(TrainingVocabularyTest, OfNothingIsRefused) {
   expect_error(ErrorCode::invalid_argument,
-               {"`min_code_count` is 4", "none of the 3 codes", "3 training patients", "smaller"},
+               {"--min-code-count is 4", "none of the 3 codes", "3 training patients", "smaller"},
                [&] { codes(4, 0); });
 }
 
@@ -91,7 +91,7 @@ class CodeDropoutTest : public testing::Test {
   }
   static PatientVisits visits_of(const RaggedBatch& batch, std::int32_t b) {
     PatientVisits visits;
-    for (std::int32_t row = batch.layout.visit_offsets()[b]; row < batch.layout.visit_offsets()[b + 1]; ++row)
+    for (std::int32_t row = batch.layout.visit_offsets[b]; row < batch.layout.visit_offsets[b + 1]; ++row)
       visits.emplace_back(batch.codes.begin() + batch.code_offsets[row],
                           batch.codes.begin() + batch.code_offsets[row + 1]);
     return visits;

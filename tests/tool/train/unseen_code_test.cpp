@@ -136,8 +136,7 @@ class TrainedModel {
     std::vector<PatientVisits> patients;
     for (std::int32_t b = 0; b < batch.layout.sequences(); ++b) {
       PatientVisits& visits = patients.emplace_back();
-      for (std::int32_t row = batch.layout.visit_offsets()[b]; row < batch.layout.visit_offsets()[b + 1];
-           ++row)
+      for (std::int32_t row = batch.layout.visit_offsets[b]; row < batch.layout.visit_offsets[b + 1]; ++row)
         visits.emplace_back(batch.codes.begin() + batch.code_offsets[row],
                             batch.codes.begin() + batch.code_offsets[row + 1]);
       VisitCodes& last = visits.back();

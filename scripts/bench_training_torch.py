@@ -3,7 +3,7 @@
 
     ragtime train --data COHORT --task next_visit --min-code-count 0 --code-dropout 0 --lr 1e-30 --epochs 1 --out INITIAL
     ragtime train --data COHORT --task next_visit --min-code-count 0 --code-dropout 0 --out RUN
-    benchmarks/peers/training_torch.py --data COHORT --initial INITIAL --run RUN
+    scripts/bench_training_torch.py --data COHORT --initial INITIAL --run RUN
 
 Twice, as people write it: `padded`, the reference model, with codes padded within visits and masked; `embedding_bag`,
 which pads no codes.
@@ -26,7 +26,6 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "scripts"))
 from ragtime_draws import plan_epoch, split_position
 from reference_cohort import encode, known_by, last_time, pad, parse, read_cohort, read_timed_cohort, read_vocabulary
 from reference_model import ReferenceModel, load

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Measures ragtime and PyTorch side by side on this machine's CPU: training of the small preset on a cohort, and the
-LSTM alone. benchmarks/peers/compare_with_torch.sh builds what is needed and calls this.
+LSTM alone. scripts/compare_with_torch.sh builds what is needed and calls this.
 
 The two take turns, several times; what counts is each one's best epoch or best median, since whatever else the
 machine does can only make a run slower.
@@ -16,7 +16,7 @@ import subprocess
 import sys
 import tempfile
 
-PEERS = pathlib.Path(__file__).resolve().parent
+SCRIPTS = pathlib.Path(__file__).resolve().parent
 # 10509002: acute bronchitis. The date is a year before the end of the cohort in docs/performance.md.
 TRAINING = {"binary_classification": ["--label-code", "10509002", "--predict-at", "date:2018-01-01"], "next_visit": []}
 THREADS = {"OMP_NUM_THREADS", "MKL_NUM_THREADS", "RAGTIME_THREADS"}
@@ -46,7 +46,7 @@ def compare_training(options, task, scratch):
     for turn in range(options.rounds):
         run = scratch / f"{task}_{turn}"
         ours += ragtime_training(options, task, run, "--epochs", options.epochs)
-        torch = json.loads(output([sys.executable, PEERS / "training_torch.py", "--data", options.data,
+        torch = json.loads(output([sys.executable, SCRIPTS / "bench_training_torch.py", "--data", options.data,
                                    "--initial", initial, "--run", run, "--epochs", options.epochs, "--threads",
                                    options.threads], options.threads))
         for model, found in torch["models"].items():
@@ -57,16 +57,16 @@ def compare_training(options, task, scratch):
 def compare_lstm(options):
     rates = {}
     for _ in range(options.rounds):
-        ours = output([options.bench, "run", "lstm", "--device", "cpu", "--workload", "synthea", "--size", "all", "--dtype", "f32",
-                       "--min-time", 0.2, "--json"], options.threads)
-        torch = json.loads(output([sys.executable, PEERS / "lstm_torch.py", "--threads", options.threads],
+        ours = json.loads(output([options.lstm_bench, "--benchmark_format=json", "--benchmark_repetitions=5"],
+                                 options.threads))
+        torch = json.loads(output([sys.executable, SCRIPTS / "bench_lstm_torch.py", "--threads", options.threads],
                                   options.threads))
-        for row in map(json.loads, ours.splitlines()):
-            name = f"{row['pass']}_{row['size']}"
-            if name not in torch["rows_per_second"]:
+        for row in ours["benchmarks"]:
+            if row.get("aggregate_name") != "median":
                 continue
+            name = row["run_name"].removeprefix("lstm/").removesuffix("/real_time")
             best = rates.setdefault(name, {"ragtime": 0, "torch": 0})
-            best["ragtime"] = max(best["ragtime"], 1e9 / row["ns_per_row"])
+            best["ragtime"] = max(best["ragtime"], row["rows/s"])
             best["torch"] = max(best["torch"], torch["rows_per_second"][name])
     return rates
 
@@ -80,7 +80,7 @@ def processor():
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--tool", required=True, type=pathlib.Path, help="the ragtime executable")
-    parser.add_argument("--bench", required=True, type=pathlib.Path, help="the ragtime-bench executable")
+    parser.add_argument("--lstm-bench", required=True, type=pathlib.Path, help="the lstm_bench executable")
     parser.add_argument("--data", required=True, type=pathlib.Path, help="a folder in Synthea's CSV format")
     parser.add_argument("--out", required=True, type=pathlib.Path, help="the JSON file to write")
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
@@ -89,7 +89,7 @@ def main():
     options = parser.parse_args()
 
     import torch
-    commit = subprocess.run(["git", "-C", PEERS, "describe", "--always", "--dirty"], stdout=subprocess.PIPE,
+    commit = subprocess.run(["git", "-C", SCRIPTS, "describe", "--always", "--dirty"], stdout=subprocess.PIPE,
                             text=True).stdout.strip()
     rates = {}
     with tempfile.TemporaryDirectory() as scratch:
@@ -103,7 +103,7 @@ def main():
             found[f"ratio_{peer}"] = round(found["ragtime"] / found[peer], 3)
             print(f"{name + peer.removeprefix('torch').replace('_', ' (', 1) + ')' * ('_' in peer):34}"
                   f"{found['ragtime']:10,.0f}{found[peer]:10,.0f}  {found[f'ratio_{peer}']:.2f}")
-    report = {"command": f"benchmarks/peers/compare_with_torch.sh {options.data.resolve().name} {options.out.name} --threads "
+    report = {"command": f"scripts/compare_with_torch.sh {options.data.resolve().name} {options.out.name} --threads "
                          f"{options.threads} --epochs {options.epochs} --rounds {options.rounds}", "commit": commit,
               "ragtime": output([options.tool, "--version"], 1).strip(), "torch": torch.__version__,
               "python": platform.python_version(), "processor": processor(), "threads": options.threads,

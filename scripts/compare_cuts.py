@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """What the cost model expects of each cut of the persistent LSTM, beside what was measured.
 
-    build/bench/ragtime-bench run lstm --cases quick --sweep --filter '/bf16/(stepwise|persistent)' --out configs.jsonl
-    benchmarks/report/compare_configs.py configs.jsonl
+    build/bench/benchmarks/gpu/gpu_lstm_bench --sweep --quick --benchmark_filter='/bf16/(stepwise|persistent)' --out cuts.jsonl
+    scripts/compare_cuts.py cuts.jsonl
 
 Predictions are of the recurrence alone; what was measured has the products before and after it besides, which are alike in
 all cuts of a case. So a good model has the same rest (measured - predicted) in every line of a case, and its choice,
@@ -61,7 +61,7 @@ def main():
         losses.append(own["ms"] / best)
         print(f"  the model's persistent takes {losses[-1]:.3f} of the best")
     if not losses:
-        sys.exit("no case has a time of persistent and of one cut that was forced: expected a file of ragtime-bench run lstm --sweep")
+        sys.exit("no case has a time of persistent and of one cut that was forced: expected a file of gpu_lstm_bench --sweep")
     print(f"{len(losses)} cases: the model's persistent takes {geometric_mean(losses):.3f} of the best, {max(losses):.3f} at most")
 
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""Draws what benchmarks/gpu and benchmarks/peers/gpu_torch.py measured on a device:
+"""Draws what benchmarks/gpu and scripts/gpu_torch.py measured on a device:
 
-    benchmarks/report/plot_results.py benchmarks/results/GPU/*.jsonl --out docs/images
+    scripts/plot_results.py benchmarks/results/GPU/*.jsonl --out docs/images
 
     lstm-speed-TYPE.svg    the LSTM, forward and backward: how many times as fast as each peer, by workload and size
     train-speed-TASK.svg   the training step, likewise

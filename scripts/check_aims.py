@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""The performance targets against what was measured on one device, each met, missed or not measured and why.
+"""The aims of the design against what was measured on one device, each met, missed or not measured and why.
 
-    benchmarks/report/check_targets.py benchmarks/results/GPU [--strict]     # a folder, or files; --strict: status 1 when one is missed
+    scripts/check_aims.py benchmarks/results/GPU [--strict]     # a folder, or files; --strict: status 1 when one is missed
 
 A ratio is the peer's time over ragtime's, in the same type, of one run of the benchmarks; of each the quicker of stream and
 graph counts, and of ragtime's algorithms the quickest, but no cut that a sweep forced. Above 1 ragtime is faster. The share
@@ -27,12 +27,12 @@ LSTM_TABLE = [
     ("mimic", "small", 4, 2, 0.4), ("mimic", "medium", 4, 2, 0.4),
     ("flashrnn", "h768", 4, 1.3, 0.5),
     ("large", "large", 1.3, 2, 0.5)]
-# (operation, workload, size, task or None, against, target)
-TARGETS = [("lstm", workload, size, None, against, target)
-        for workload, size, *targets in LSTM_TABLE for against, target in zip((PACKED, PADDED, FLOOR), targets)]
-TARGETS += [("lstm", "flashrnn", "h128", None, CUDNN, 3), ("lstm", "rollout", "h256", None, TORCHRL, 3)]
-TARGETS += [("train_step", "synthea", "small", task, against, target)
-         for task in ("binary_classification", "next_visit") for against, target in ((EAGER, 10), (COMPILED, 5))]
+# (operation, workload, size, task or None, against, aim)
+AIMS = [("lstm", workload, size, None, against, aim)
+        for workload, size, *aims in LSTM_TABLE for against, aim in zip((PACKED, PADDED, FLOOR), aims)]
+AIMS += [("lstm", "flashrnn", "h128", None, CUDNN, 3), ("lstm", "rollout", "h256", None, TORCHRL, 3)]
+AIMS += [("train_step", "synthea", "small", task, against, aim)
+         for task in ("binary_classification", "next_visit") for against, aim in ((EAGER, 10), (COMPILED, 5))]
 
 PASSES = {"lstm": "forward_backward", "train_step": "train_step"}
 
@@ -56,9 +56,9 @@ def best_of(rows, chosen, whose):
     return None, f"{whose} has no time{': ' + reasons[0] if reasons else ''}"
 
 
-def check(target, rows):
+def check(aim, rows):
     """(what came of it or None, words about it)."""
-    operation, workload, size, task, against, _ = target
+    operation, workload, size, task, against, _ = aim
     rows = [row for row in rows if (row["operation"], row["workload"], row["size"], row["pass"], row["dtype"]) ==
             (operation, workload, size, PASSES[operation], "bf16")]
 
@@ -97,9 +97,9 @@ def main():
         sys.exit(f"the rows are of different devices: {', '.join(devices)}")
     print(devices[0])
     counts = {"met": 0, "missed": 0, "not measured": 0}
-    for target in TARGETS:
-        operation, workload, size, task, against, least = target
-        value, words = check(target, rows)
+    for aim in AIMS:
+        operation, workload, size, task, against, least = aim
+        value, words = check(aim, rows)
         verdict = "not measured" if value is None else "met" if value >= least else "missed"
         counts[verdict] += 1
         print(f"{task or operation:21} {workload + ' ' + size:15} {against:23} {number(value, against) if value else '-':>8} "

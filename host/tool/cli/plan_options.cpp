@@ -1,18 +1,17 @@
-#include "benchmarks/tool/plan.hpp"
+#include "host/tool/cli/plan_options.hpp"
 
 #include <algorithm>
 #include <charconv>
-#include <cstdio>
 #include <functional>
 #include <set>
 #include <vector>
 
-#include "benchmarks/tool/commands.hpp"
-#include "host/base/atomic_file.hpp"
 #include "host/base/check.hpp"
 #include "host/base/printable.hpp"
+#include "host/ops/lstm_choice_text.hpp"
+#include "ragtime/lstm_choice.hpp"
 
-namespace ragtime::benchmarks {
+namespace ragtime::cli {
 namespace {
 
 constexpr const char* default_model = "h200";
@@ -23,7 +22,7 @@ struct Plan {
 };
 
 [[noreturn]] void refuse(std::string_view key, std::string_view value, const std::string& expected) {
-  fail(ErrorCode::invalid_argument, "plan: ", key, " is \"", printable(value, 40), "\": expected ",
+  fail(ErrorCode::invalid_argument, "--plan: ", key, " is \"", printable(value, 40), "\": expected ",
        expected);
 }
 
@@ -138,7 +137,7 @@ LstmDesc plan_from_text(const std::string& text) {
     const std::string_view entry = rest.substr(0, rest.find(','));
     rest.remove_prefix(std::min(entry.size() + 1, rest.size()));
     const std::size_t equals = entry.find('=');
-    check(equals != entry.npos, ErrorCode::invalid_argument, "plan: \"", printable(entry, 40),
+    check(equals != entry.npos, ErrorCode::invalid_argument, "--plan: \"", printable(entry, 40),
           "\": expected KEY=VALUE");
     const std::string_view name = entry.substr(0, equals);
     const auto key =
@@ -146,17 +145,17 @@ LstmDesc plan_from_text(const std::string& text) {
     if (key == keys().end()) {
       std::string names;
       for (const Key& each : keys()) names += (names.empty() ? "" : ", ") + std::string(each.name);
-      fail(ErrorCode::invalid_argument, "plan: \"", printable(name, 40), "\" is no key: expected one of ",
+      fail(ErrorCode::invalid_argument, "--plan: \"", printable(name, 40), "\" is no key: expected one of ",
            names);
     }
-    check(seen.insert(key->name).second, ErrorCode::invalid_argument, "plan: ", key->name, " is there twice");
+    check(seen.insert(key->name).second, ErrorCode::invalid_argument, "--plan: ", key->name, " stands twice");
     key->set(key->name, entry.substr(equals + 1), plan);
   }
   LstmDesc& desc = plan.desc;
   if (desc.input_size == 0) desc.input_size = desc.hidden_size;
   if (!plan.has_rows)
     desc.capacity.rows = std::min<std::int64_t>(desc.capacity.sequences * desc.capacity.steps, INT32_MAX);
-  check(desc.proj_size < desc.hidden_size, ErrorCode::invalid_argument, "plan: P is ", desc.proj_size,
+  check(desc.proj_size < desc.hidden_size, ErrorCode::invalid_argument, "--plan: P is ", desc.proj_size,
         ": expected less than H, ", desc.hidden_size);
   return desc;
 }
@@ -168,43 +167,17 @@ std::string plan_keys() {
   return text;
 }
 
-std::string plan_text(const LstmDesc& desc, const std::string& device_model) {
+std::string plan_text(const std::string& plan, const std::string& device_model) {
+  const LstmDesc desc = plan_from_text(plan);
   std::string device = device_model, why_not;
   if (device.empty()) {
     if (const std::shared_ptr<Backend> backend = gpu(why_not))
-      return concat("device      ", backend->description(), "\n", to_text(choice_details(LstmPlan(backend, desc))));
+      return concat("device      ", backend->description(), "\n", to_text(LstmPlan(backend, desc).choice()));
     device = default_model;
   }
-  const LstmChoiceDetails choice = lstm_choice_on(device, desc);
+  const LstmChoice choice = lstm_choice_on(device, desc);
   return concat("device      as an ", device, " would", why_not.empty() ? "" : "; ", why_not, "\n",
                 to_text(choice));
 }
 
-Command add_plan(CLI::App& tool) {
-  struct Options {
-    std::string plan, device_model, tuning;
-  };
-  const auto options = std::make_shared<Options>();
-  CLI::App* command = tool.add_subcommand(
-      "plan", "Show what would run an LSTM, what else could, and what each is expected to take");
-  command->add_option("plan", options->plan, "The LSTM")->type_name("KEY=VALUE,...")->required();
-  command->add_option("--device-model", options->device_model, "On this device, which need not be there")
-      ->check(CLI::IsMember(lstm_device_models()))
-      ->type_name("NAME");
-  command->add_option("--tuning", options->tuning, "Costs that `ragtime-bench calibrate` wrote; else built-in estimates")
-      ->type_name("FILE");
-  command->footer("Keys, and what they are when they are not given:\n" + plan_keys());
-  return {command, [options](const std::string&) {
-            LstmDesc desc;
-            try {
-              desc = plan_from_text(options->plan);
-            } catch (const Error& problem) {
-              throw Misuse(problem.what());
-            }
-            if (!options->tuning.empty()) desc.tuning = LstmTuning::from_text(read_file(options->tuning));
-            std::fputs(plan_text(desc, options->device_model).c_str(), stdout);
-            return 0;
-          }};
-}
-
-}  // namespace ragtime::benchmarks
+}  // namespace ragtime::cli

@@ -1,23 +1,20 @@
 #!/usr/bin/env python3
-"""nn.LSTM on packed sequences on the CPU: the workload synthea in the sizes of ragtime-bench. JSON on
+"""nn.LSTM on packed sequences on the CPU: the workloads of benchmarks/micro/lstm_bench.cpp, by the same names. JSON on
 stdout.
 
-    benchmarks/peers/lstm_torch.py --threads 2
+    scripts/bench_lstm_torch.py --threads 2
 
 The sequences are packed beforehand. Gradients of the packed input and of all weights are computed, as there.
 """
 
 import argparse
 import json
-import pathlib
-import sys
 import time
 
 import torch
 from torch import nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "scripts"))
 from ragtime_draws import synthea_lengths
 
 SIZES = {"small": (128, 256, 1), "medium": (256, 512, 2)}  # input, hidden, layers

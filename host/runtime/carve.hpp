@@ -1,6 +1,6 @@
 #pragma once
 
-// One code path that both sizes and lays out a workspace: run it over null to learn the size, over memory to get
+// One code path that both sizes and cuts a workspace: run it over null to learn the size, over memory to get
 // the pieces.
 
 #include <cstddef>
@@ -11,9 +11,9 @@
 
 namespace ragtime {
 
-class WorkspaceLayout {
+class Carver {
  public:
-  explicit WorkspaceLayout(const void* base) : base_(static_cast<std::byte*>(const_cast<void*>(base))) {}
+  explicit Carver(const void* base) : base_(static_cast<std::byte*>(const_cast<void*>(base))) {}
 
   // A piece of `count` elements, aligned to 64 bytes; null while sizing.
   template <class T>

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """How much faster B is than A, case by case: ms of A / ms of B, above 1 where B is faster.
 
-    benchmarks/report/compare_results.py A.jsonl B.jsonl
-    benchmarks/report/compare_results.py RUN.jsonl RUN.jsonl --algorithms cudnn_standard_packed stepwise
-    benchmarks/report/compare_results.py A.jsonl B.jsonl --filter lstm/.*bf16 --least 0.97    # status 1 below that
+    scripts/compare_results.py A.jsonl B.jsonl
+    scripts/compare_results.py RUN.jsonl RUN.jsonl --algorithms cudnn_standard_packed stepwise
+    scripts/compare_results.py A.jsonl B.jsonl --filter lstm/.*bf16 --least 0.97    # status 1 below that
 
-A file holds the lines that benchmarks/gpu and benchmarks/peers/gpu_torch.py write. Cases are the same when operation, workload,
+A file holds the lines that benchmarks/gpu and scripts/gpu_torch.py write. Cases are the same when operation, workload,
 size, type, algorithm, pass and launch are; with --algorithms, one algorithm of A stands against another of B. Ratios of
 different devices are refused.
 """

@@ -3,8 +3,8 @@
 resets, and the reference model's training step, eager and compiled, on a GPU or the CPU. One line of JSON a case, as the
 programs of benchmarks/gpu write them.
 
-    build/bench/ragtime-bench list --workloads >workloads.json
-    benchmarks/peers/gpu_torch.py --workloads workloads.json --device cuda --out torch.jsonl [--filter REGEX] [--seconds 0.25]
+    build/bench/benchmarks/gpu/gpu_workloads >workloads.json
+    scripts/gpu_torch.py --workloads workloads.json --device cuda --out torch.jsonl [--filter REGEX] [--seconds 0.25]
 
 Names are operation/workload/size/type/algorithm/pass. Sequences are packed and batches padded beforehand, and the lengths
 are on the CPU, as PyTorch wants them. Packed and padded must agree on the real rows before either is timed, TorchRL's with
@@ -26,7 +26,7 @@ SKIPPED = 77
 REPETITIONS = 5
 BATCH_SECONDS = 2e-3  # launches between two events: at least so long together
 ROLLOUT_STEPS = 128  # of the workload of that name
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+ROOT = pathlib.Path(__file__).resolve().parent.parent
 
 try:
     import torch
@@ -37,7 +37,6 @@ except ImportError as problem:
     print(f"skipped: no PyTorch here: {problem}")
     sys.exit(SKIPPED)
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "scripts"))
 from reference_model import ReferenceModel
 
 # Storage, whether f32 factors may be rounded, and how far packed and padded may differ, as a share of the largest.
@@ -374,7 +373,7 @@ def measure(row, make, clock, seconds):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--workloads", required=True, type=pathlib.Path, help="what `ragtime-bench list --workloads` wrote")
+    parser.add_argument("--workloads", required=True, type=pathlib.Path, help="what gpu_workloads wrote")
     parser.add_argument("--device", default="cuda", choices=("cuda", "cpu"))
     parser.add_argument("--out", required=True, type=pathlib.Path)
     parser.add_argument("--filter", default="", help="measure the names in which this is found")
